@@ -1,0 +1,64 @@
+# The front door: `make` lists what there is to do. Every target installs what it needs, once, into .venv.
+
+PYTHON ?= python3
+CONFIG ?= experiments/omniglot.yaml
+
+# Build tools follow constraints.txt as well, so that a clone made next year installs the same.
+# The paths are relative because pip splits these variables at spaces.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+off := 0 no false
+FLAGS = $(if $(filter-out $(off),$(RESUME)),--resume true) \
+        $(if $(filter-out $(off),$(STRICT)),--data.strict true) \
+        $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.Glyphs) \
+        $(if $(SEED),--seed_everything $(SEED))
+
+ifneq ($(filter train-omniglot,$(MAKECMDGOALS)),)
+ifneq ($(filter-out omniglot glyphs,$(DATA)),)
+$(error DATA=$(DATA) is not known: say DATA=omniglot (the default) or DATA=glyphs)
+endif
+endif
+
+.PHONY: help train-omniglot test lint bench clean
+
+help: ## list the targets (what plain `make` does)
+	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+train-omniglot: .venv/.installed ## train and test on Omniglot [RESUME=1 STRICT=1 DATA=glyphs SEED=3 CONFIG=… ARGS=…]
+	.venv/bin/python -m siamese fit --config $(CONFIG) $(strip $(FLAGS)) $(ARGS)
+
+test: .venv/.installed ## run the tests [ARGS="-k pairs"]
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/.installed ## check style and types (ruff, mypy)
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m mypy
+
+bench: .venv/.installed ## measure the speed of the hot paths [ARGS=…]
+	.venv/bin/python experiments/bench.py $(ARGS)
+
+clean: ## remove .venv and the caches of tools; data/ and runs/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build siamese.egg-info
+	find siamese tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is touched last, so an install that was cut off goes on with the next call. pip leaves INSTALLER as one of
+# the last files of a package: where one lacks it, where pip is missing or Python does not start, .venv is made anew.
+# bin goes first, so that a removal cut off is seen as well.
+whole := import sys, sysconfig; from importlib.metadata import distributions; \
+  found = {d.metadata["Name"]: d.read_text("INSTALLER") for d in distributions(path=[sysconfig.get_path("purelib")])}; \
+  sys.exit(sys.version_info < (3, 10) or "pip" not in found or not all(found.values()))
+
+.venv/.installed: setup.cfg pyproject.toml constraints.txt
+	@command -v $(firstword $(PYTHON)) >/dev/null || \
+	  { echo "There is no $(PYTHON) here; Python 3.10 or newer is needed. Say: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Python 3.10 or newer is needed. Say: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a virtual environment; install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	@.venv/bin/python -c '$(whole)' 2>/dev/null || \
+	  { rm -rf .venv/bin && rm -rf .venv && $(PYTHON) -m venv .venv; }
+	.venv/bin/python -m pip install pip setuptools
+	.venv/bin/python -m pip install -e '.[dev]'
+	@touch $@

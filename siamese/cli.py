@@ -1,0 +1,141 @@
+"""The command line: Lightning's own, with this project's defaults, run folders and plain errors."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from siamese.checkpoints import check_fits, read_checkpoint
+from siamese.errors import UserError
+from siamese.progress import TrainingBar
+from siamese.record import Beginning, GracefulStop, Record, earlier_metrics
+from siamese.run import best_precision, loggers, make_run_folder
+from siamese.systems import FewShotData, Siamese
+
+
+class Parser(LightningArgumentParser):
+    """Names the nearest right option where one is misspelt."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        known = {option.lstrip("-") for option in self._option_string_actions}
+        leaves = {name.rpartition(".")[2] for name in known}
+        for word in message.replace("'", '"').split('"')[1::2] + message.replace("=", " ").split():
+            word = word.strip("-,.:'\"")
+            close = difflib.get_close_matches(word, known, 1, 0.75) or difflib.get_close_matches(
+                word.rpartition(".")[2], leaves, 1, 0.75
+            )
+            if len(word) > 2 and word not in known | leaves and close:
+                message += f"\nDid you mean {close[0]!r}?"
+                break
+        print(f"error: {message}\n(all options: python -m siamese {self.prog.split()[-1]} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class Command(LightningCLI):
+    """``fit``, ``validate``, ``test``, ``predict``. ``fit`` ends with a test of the best checkpoint."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--experiment", type=str, default="run", help="Name of the experiment, a folder below --runs.")
+        parser.add_argument("--runs", type=str, default="runs", help="Folder that keeps the runs.")
+        parser.add_argument("--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run.")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.monitor": "val/one_shot",
+                "checkpoint.mode": "max",
+                "checkpoint.filename": "best",
+                "checkpoint.save_last": True,
+                "checkpoint.auto_insert_metric_name": False,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer of a new run: the data comes first, because a run is named after what it is really trained on."""
+        config, command = self.config[self.subcommand], self.subcommand
+        self.datamodule.setup("prepare")
+        name, experiment = self.datamodule.table("train").name, config.experiment
+        if name == "glyphs" and name not in experiment:
+            experiment += "-glyphs"
+        if config.resume:
+            config.ckpt_path = self.config_init[command].ckpt_path = _last_checkpoint(Path(config.runs) / experiment)
+        resumed = config.get("ckpt_path")
+        if resumed:
+            check_fits(read_checkpoint(Path(resumed)), self.model, resumed)
+        self.folder = make_run_folder(Path(config.runs), experiment, "" if command == "fit" else f"-{command}")
+        if resumed and command == "fit":
+            earlier_metrics(Path(resumed), self.folder)
+        self._dump_config()
+        stop, timer = GracefulStop(), Timer()
+        typed = "python -m siamese " + shlex.join(sys.argv[1:])
+        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed if command == "fit" else None)
+        given = self._get(self.config_init, "trainer")
+        own = {"default_root_dir": str(self.folder), "precision": given["precision"] or best_precision()}
+        if given["logger"] is None:
+            own["logger"] = loggers(self.folder, experiment) if command == "fit" else loggers(self.folder, experiment)[:1]
+        self._get(self.config_init, "checkpoint").dirpath = str(self.folder / "checkpoints")
+        beginning = Beginning(self.folder, self.config_dump)
+        given["callbacks"] = [*(given["callbacks"] or []), stop, timer, beginning, record, TrainingBar()]
+        return super().instantiate_trainer(**own, **kwargs)
+
+    def after_fit(self) -> None:
+        """The benchmark, on the best checkpoint; where none was chosen yet, on the network as it is."""
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best or None, verbose=False)
+
+    def after_predict(self) -> None:
+        print(f"embeddings: {self.folder / 'embeddings.pt'}")
+
+    def predict(self, **kwargs: Any) -> None:
+        """Writes the test split's embeddings ``float32 [N, D]`` with the names of their images."""
+        embeddings = torch.cat(self.trainer.predict(**kwargs))  # type: ignore[arg-type]
+        table = self.datamodule.table("test")
+        torch.save({"embeddings": embeddings, "files": list(table.file_names)}, self.folder / "embeddings.pt")
+
+
+def _last_checkpoint(runs: Path) -> str:
+    last = runs / "latest" / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        raise UserError(f"there is nothing to resume: {last} does not exist")
+    return str(last.resolve())
+
+
+def run_command(arguments: list[str]) -> None:
+    torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
+    Command(
+        Siamese,
+        FewShotData,
+        args=arguments,
+        seed_everything_default=0,
+        parser_class=Parser,
+        save_config_kwargs={"overwrite": True},
+        trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10},
+    )
+
+
+def evaluate(arguments: list[str]) -> None:
+    """``evaluate --checkpoint FILE [options]``: the benchmark again, with the configuration the checkpoint carries."""
+    import argparse
+    import tempfile
+
+    parser = argparse.ArgumentParser("python -m siamese evaluate", description=evaluate.__doc__)
+    parser.add_argument("--checkpoint", required=True, type=Path, help="a checkpoint of a run, such as …/best.ckpt")
+    given, options = parser.parse_known_args(arguments)
+    checkpoint = read_checkpoint(given.checkpoint)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write(checkpoint.config_for("test"))
+        config.flush()
+        run_command(["test", "--config", config.name, "--ckpt_path", str(given.checkpoint), *options])
+
+

@@ -1,0 +1,69 @@
+"""What a data set is to the rest of the house: a table, its splits, and perhaps its official episodes."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamese.errors import DataError
+from siamese.sampling.episodes import Episodes
+from siamese.tables import Table, assert_disjoint
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def data_folder() -> Path:
+    """Where data sets are kept: ``$SIAMESE_DATA``, else ``data/`` of the project."""
+    return Path(os.environ.get("SIAMESE_DATA") or PROJECT / "data")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three tables without a common class: ``train`` teaches, ``val`` chooses, ``test`` reports."""
+
+    train: Table
+    val: Table
+    test: Table
+
+    def __post_init__(self) -> None:
+        assert_disjoint(train=self.train, val=self.val, test=self.test)
+
+
+class DataSet(ABC):
+    """One source of images. A new data set is a subclass with ``load`` and ``split``; a YAML names it by class path."""
+
+    @abstractmethod
+    def load(self) -> Table:
+        """The whole table. Raises DataUnavailable where it cannot be had, DataError where it is damaged."""
+
+    @abstractmethod
+    def split(self, table: Table) -> Splits:
+        """The rows that teach, choose and report."""
+
+    def official_runs(self, test: Table) -> Episodes | None:
+        """The published episodes as rows of ``test``, or None where the data set has none."""
+        return None
+
+    def stand_in(self) -> DataSet | None:
+        """The generated data set that takes this one's place where it cannot be had, or None."""
+        return None
+
+
+def cached_table(key: str, make: Callable[[], Table]) -> Table:
+    """The table kept under ``key`` in the cache, else ``make()``, which is then kept. ``key`` names all it depends on."""
+    folder = data_folder() / "cache" / key
+    if folder.exists():
+        try:
+            return Table.load(folder)
+        except DataError:
+            pass  # A damaged cache is no loss: it is made again.
+    table = make()
+    try:
+        table.save(folder)
+    except OSError as error:
+        print(f"could not keep the table in {folder} ({error.strerror}); it is made anew next time")
+        return table
+    return Table.load(folder)

@@ -1,0 +1,65 @@
+"""Where the files of a data set are: on disk, on a mirror, or at their public home."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+import yaml
+
+from siamese.datasets.base import PROJECT, data_folder
+from siamese.errors import DataError, DataUnavailable
+
+TIMEOUT = 10  # seconds without an answer after which a server counts as out of reach
+
+
+@cache
+def registry() -> dict[str, dict[str, Any]]:
+    """The committed ``data/registry.yaml``: per data set its title, licence, citation, home, fingerprint and files."""
+    return yaml.safe_load((PROJECT / "data" / "registry.yaml").read_text())
+
+
+def fetch(data_set: str, file: str) -> Path:
+    """A local path of ``file``: from ``data/``, else from ``$SIAMESE_MIRROR`` (a folder or an URL), else downloaded.
+
+    A download shows a progress bar and appears under its name only once it is whole and has its checksum.
+
+    Raises:
+        DataUnavailable: the file is in none of the three places, or they are out of reach.
+        DataError: a download that has another checksum than the registry's.
+    """
+    entry = registry()[data_set]
+    kept = data_folder() / data_set / file
+    if kept.exists():
+        return kept
+    mirror = os.environ.get("SIAMESE_MIRROR", "").rstrip("/")
+    tried = [str(kept.parent)]
+    if mirror and "://" not in mirror:
+        if (there := Path(mirror) / data_set / file).exists():
+            return there
+        tried.append(f"{mirror}/{data_set}")
+    elif mirror:
+        # A mirror may hold the same images packed anew, so its checksum is not ours to ask: the content will be.
+        if found := _download(f"{mirror}/{data_set}/{file}", kept, None):
+            return found
+        tried.append(f"{mirror}/{data_set}")
+    home = entry["files"][file].get("home", entry["home"])
+    if found := _download(home + file, kept, entry["files"][file]["checksum"]):
+        return found
+    raise DataUnavailable(f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach")
+
+
+def _download(url: str, to: Path, checksum: str | None) -> Path | None:
+    """The file at ``url``, kept as ``to``; None where the server is out of reach or does not have it."""
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
+    try:
+        # pooch writes to a temporary file beside `to` and renames it once the checksum is right.
+        return Path(pooch.retrieve(url, known_hash=checksum, fname=to.name, path=to.parent, downloader=downloader))
+    except requests.exceptions.RequestException:
+        return None
+    except ValueError as error:
+        raise DataError(f"{url} does not have the checksum in data/registry.yaml ({checksum})") from error

@@ -1,0 +1,13 @@
+"""Errors that a person can mend: the command line prints their one sentence and exits with 2, without a traceback."""
+
+
+class UserError(Exception):
+    """Something the user gave is wrong; the message says what, and what to do about it."""
+
+
+class DataError(UserError):
+    """A data file is there but it is not what it should be: truncated, another version, an image of another size."""
+
+
+class DataUnavailable(UserError):
+    """A data set can be had neither from disk, nor from the mirror, nor from its public home."""

@@ -1,0 +1,158 @@
+"""The one-shot benchmark: official runs, freshly drawn episodes, and the baselines on the same trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from siamese.evaluation.baselines import pixel_baselines
+from siamese.evaluation.evaluator import Evaluator, ink
+from siamese.evaluation.intervals import mean_interval, wilson
+from siamese.evaluation.one_shot import credits, episode_scores
+from siamese.plots import group_bars, run_bars
+from siamese.plots_images import Trial, trial, trial_sheet
+from siamese.sampling.episodes import Episodes, Protocol, sample_episodes
+from siamese.sampling.seeds import generator
+from siamese.systems.data import FewShotData
+from siamese.systems.siamese import Siamese
+from siamese.tables import Table
+
+# Accuracies on the official runs that a paper states for the 30-alphabet background.
+PUBLISHED = {
+    "Modified Hausdorff distance (Lake et al. 2015)": 0.612,
+    "Deep convolutional network (Lake et al. 2015)": 0.865,
+    "Siamese network (Koch et al. 2015)": 0.920,
+    "Humans (Lake et al. 2015)": 0.955,
+    "Bayesian program learning (Lake et al. 2015)": 0.967,
+    "Attentive recurrent comparators (Shyam et al. 2017)": 0.985,
+}
+VALIDATION, SAMPLED = 1, 2  # streams of random numbers: choosing and reporting draw different episodes
+BASELINE_EPISODES = 20  # as many as there are official runs; Modified Hausdorff is slow
+
+
+class OneShot(Evaluator):
+    """N-way K-shot classification by nearest support embedding.
+
+    On validation classes it logs ``val/one_shot``: accuracy within groups, by which checkpoints are chosen. On test
+    classes it reports the data set's official runs, if it has any, and freshly drawn episodes.
+
+    Args:
+        n_way: numbers of classes of the sampled episodes.
+        k_shot: numbers of support images a class.
+        protocols: ``within`` one group with shared sources, as the official runs; ``across`` all classes.
+        episodes: sampled episodes of each kind.
+        val_episodes: validation episodes.
+        val_n_way: classes of a validation episode.
+        seed: of the sampled episodes; kept apart from the training's, so that all trainings answer the same trials.
+    """
+
+    def __init__(
+        self,
+        n_way: tuple[int, ...] = (20, 5),
+        k_shot: tuple[int, ...] = (1, 5),
+        protocols: tuple[Protocol, ...] = ("within", "across"),
+        episodes: int = 1000,
+        val_episodes: int = 500,
+        val_n_way: int = 20,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.kinds = [(protocol, n, k) for protocol in protocols for n in n_way for k in k_shot]
+        self.episodes, self.val_episodes, self.val_n_way, self.seed = episodes, val_episodes, val_n_way, seed
+        self.sampled: dict[tuple[Protocol, int, int], Episodes] = {}
+
+    def prepare(self, data: FewShotData) -> None:
+        if self.sampled:
+            return
+        val, test = data.table("val"), data.table("test")
+        self.validation = sample_episodes(val, self.val_episodes, self.val_n_way, 1, generator(self.seed, VALIDATION))
+        for number, (protocol, n, k) in enumerate(self.kinds):
+            draw = generator(self.seed, SAMPLED, number)
+            self.sampled[protocol, n, k] = sample_episodes(test, self.episodes, n, k, draw, protocol)
+
+    def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
+        scores = episode_scores(system.embeddings("val"), self.validation, system.similarity)
+        return {"val/one_shot": float(credits(scores, self.validation.target.to(scores.device)).mean())}
+
+    def report(self, system: Siamese, data: FewShotData) -> None:
+        table, embeddings = data.table("test"), system.embeddings("test").cpu()
+        similarity = system.similarity.cpu()
+        section: dict[str, Any] = {"sampled": []}
+        for (protocol, n, k), episodes in self.sampled.items():
+            earned = credits(episode_scores(embeddings, episodes, similarity), episodes.target)
+            low, high = mean_interval(earned.mean(dim=1))
+            section["sampled"].append(
+                {"protocol": protocol, "n_way": n, "k_shot": k, "accuracy": float(earned.mean()), "low": low, "high": high}
+                | {"episodes": len(episodes), "trials": episodes.trials, "interval": "95 % t interval over episodes"}
+            )
+        shown = data.official or next(iter(self.sampled.values()))
+        scores = episode_scores(embeddings, shown, similarity)
+        earned = credits(scores, shown.target)
+        if data.official:
+            section["official"] = self._official(earned)
+            self.pictures["runs.png"] = run_bars(earned.mean(dim=1).tolist(), "Accuracy of the 20 official runs")
+        section["per_group"] = _per_group(table, shown, earned)
+        self.results = {"one_shot": section, "baselines": self._baselines(table, shown, data.official is not None)}
+        bars = {name: (each["accuracy"], each["low"], each["high"]) for name, each in section["per_group"].items()}
+        self.pictures["groups.png"] = group_bars(bars, "One-shot accuracy by alphabet")
+        self._draw_trials(table, shown, scores, earned, "run" if data.official else "episode")
+
+    def _official(self, earned: Tensor) -> dict[str, Any]:
+        low, high = wilson(float(earned.sum()), earned.numel())
+        return {
+            "accuracy": float(earned.mean()), "low": low, "high": high, "trials": earned.numel(), "n_way": 20, "k_shot": 1,
+            "per_run": earned.mean(dim=1).tolist(), "interval": "Wilson 95 %",
+            "how": "20 official within-alphabet runs, nearest support embedding, one view of each image",
+        }  # fmt: skip
+
+    def _baselines(self, table: Table, episodes: Episodes, official: bool) -> list[dict[str, Any]]:
+        few = slice(BASELINE_EPISODES)
+        first = Episodes(episodes.support[few], episodes.query[few], episodes.target[few])
+        trials = "these runs" if official else f"the first {len(first)} of these episodes"
+        measured = [
+            {"name": name, "accuracy": accuracy, "source": f"measured here on {trials}"}
+            for name, accuracy in pixel_baselines(table, first).items()
+        ]
+        published = [{"name": name, "accuracy": accuracy, "source": "published"} for name, accuracy in PUBLISHED.items()]
+        return measured + (published if official else [])
+
+    def _draw_trials(self, table: Table, episodes: Episodes, scores: Tensor, earned: Tensor, word: str) -> None:
+        """Pictures of failed trials, the most confident first, and of solved ones, the least confident first."""
+        target = scores.gather(2, episodes.target.unsqueeze(2)).squeeze(2)
+        best_other = scores.scatter(2, episodes.target.unsqueeze(2), -torch.inf).amax(dim=2)
+        margin = target - best_other
+        failed, solved = (earned < 1).nonzero().tolist(), (earned == 1).nonzero().tolist()
+        for name, chosen in (("failed", failed), ("solved", solved)):
+            hardest = sorted(chosen, key=lambda place: float(margin[tuple(place)]))[:12]
+            if hardest:
+                trials = [_trial(table, episodes, scores, e, q, word) for e, q in hardest]
+                title = {"failed": "Failed trials, the surest first", "solved": "Solved trials, the closest first"}[name]
+                self.pictures[f"trials_{name}.png"] = trial_sheet(trials, title)
+        typical = (solved or failed)[len(solved or failed) // 2]
+        shown = _trial(table, episodes, scores, *typical, word)
+        self.pictures["one_trial.png"] = trial(shown, f"{episodes.n_way}-way one-shot: which of these is the same character?")
+
+
+def _per_group(table: Table, episodes: Episodes, earned: Tensor) -> dict[str, dict[str, float]]:
+    groups = table.groups[episodes.query]
+    found = {}
+    for group in groups.unique().tolist():
+        mine = earned[groups == group]
+        low, high = wilson(float(mine.sum()), mine.numel())
+        found[table.group_names[group]] = {"accuracy": float(mine.mean()), "low": low, "high": high, "trials": mine.numel()}
+    return found
+
+
+def _trial(table: Table, episodes: Episodes, scores: Tensor, episode: int, query: int, word: str) -> Trial:
+    support, row = episodes.support[episode, :, 0], int(episodes.query[episode, query])
+    return Trial(
+        query=ink(table.images[row]),
+        supports=ink(table.images[support]),
+        similarities=scores[episode, query].numpy(),
+        target=int(episodes.target[episode, query]),
+        query_name=table.file_names[row],
+        support_names=[table.file_names[each] for each in support.tolist()],
+        run=f"{word} {episode + 1}",
+    )

@@ -1,0 +1,62 @@
+"""What all evaluators share: they are callbacks that score what a validation or test has embedded."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from siamese.systems.data import FewShotData
+from siamese.systems.siamese import Siamese
+
+
+class Evaluator(pl.Callback):
+    """An evaluation listed in the YAML's ``trainer.callbacks``.
+
+    After a test, ``results`` holds its part of ``results.json`` and ``pictures`` its figures by file name.
+    """
+
+    def __init__(self) -> None:
+        self.results: dict[str, Any] = {}
+        self.pictures: dict[str, Figure] = {}
+
+    def prepare(self, data: FewShotData) -> None:
+        """Draw what is to be scored, before anything is trained, so that what cannot be drawn is told at once."""
+
+    def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
+        """Figures on the validation split, to log and to choose by."""
+        return {}
+
+    @abstractmethod
+    def report(self, system: Siamese, data: FewShotData) -> None:
+        """Score the test split: fill ``results`` and ``pictures``."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage != "predict":
+            self.prepare(_data(trainer))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            for name, value in self.choose(_system(pl_module), _data(trainer)).items():
+                pl_module.log(name, value, prog_bar=True)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.report(_system(pl_module), _data(trainer))
+
+
+def _data(trainer: pl.Trainer) -> FewShotData:
+    return trainer.datamodule  # type: ignore[attr-defined]
+
+
+def _system(module: pl.LightningModule) -> Siamese:
+    assert isinstance(module, Siamese)
+    return module
+
+
+def ink(images: Tensor) -> Any:
+    """``uint8 [..., H, W]`` numpy of images ``uint8 [..., C, H, W]``, for pictures."""
+    return images.float().mean(dim=-3).round().byte().numpy()

@@ -1,0 +1,108 @@
+"""Losses over embeddings. Binary and contrastive are this project's own subject; all others are pytorch-metric-learning's.
+
+A loss names the similarity it teaches; the same similarity then answers every question asked of the embeddings.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamese.similarity import Cosine, Euclidean, Similarity, WeightedL1
+
+
+class Loss(nn.Module, ABC):
+    """A loss over the embeddings of a batch."""
+
+    @abstractmethod
+    def similarity(self, embedding_size: int) -> Similarity:
+        """The similarity this loss teaches."""
+
+    @abstractmethod
+    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            similarity: what scores the pairs.
+            embeddings: ``[B, D]``.
+            labels: ``int64 [B]``.
+            pairs: ``int64 [P, 2]``, the pairs to compare; None for all ``B (B - 1) / 2`` of the batch.
+        """
+
+
+class PairLoss(Loss):
+    """A loss of each pair by itself. Genuine and impostor pairs weigh one half each, however many there are of either,
+    as half of Koch's explicit pairs are genuine; in a batch of 32 classes x 4 images 2 % are."""
+
+    @abstractmethod
+    def each(self, scores: Tensor, same: Tensor) -> Tensor:
+        """Losses ``[P]`` of pairs with similarities ``[P]``, genuine where ``same`` (``bool [P]``) is true."""
+
+    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+        if pairs is None:
+            first, second = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
+            scores = similarity(embeddings, embeddings)[first, second]
+        else:
+            first, second = pairs.unbind(1)
+            scores = similarity.paired(embeddings[first], embeddings[second])
+        same = labels[first] == labels[second]
+        losses = self.each(scores, same)
+        kinds = [losses[kind].mean() for kind in (same, ~same) if kind.any()]
+        return torch.stack(kinds).mean()
+
+
+class Binary(PairLoss):
+    """Cross-entropy of ``sigmoid(similarity)`` against same (1) or different (0) (Koch et al. 2015, section 3.2)."""
+
+    def similarity(self, embedding_size: int) -> Similarity:
+        return WeightedL1(embedding_size)
+
+    def each(self, scores: Tensor, same: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(scores, same.to(scores.dtype), reduction="none")
+
+
+class Contrastive(PairLoss):
+    """Squared distance of genuine pairs, squared shortfall from the margin of impostors: ``d^2 / 2`` and
+    ``max(0, margin - d)^2 / 2`` (Hadsell, Chopra, LeCun 2006, Dimensionality Reduction by Learning an Invariant Mapping,
+    equation 4). Here ``d`` is the negative similarity.
+
+    Args:
+        margin: distance beyond which impostors are left alone.
+    """
+
+    def __init__(self, margin: float = 1.0) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def similarity(self, embedding_size: int) -> Similarity:
+        return Euclidean()
+
+    def each(self, scores: Tensor, same: Tensor) -> Tensor:
+        distance = -scores
+        return 0.5 * torch.where(same, distance, (self.margin - distance).clamp_min(0)).square()
+
+
+class MetricLearning(Loss):
+    """Any loss, and if wanted any miner, of pytorch-metric-learning. It compares all pairs of the batch.
+
+    Args:
+        loss: for instance ``pytorch_metric_learning.losses.SupConLoss``, on normalised embeddings.
+        miner: for instance ``pytorch_metric_learning.miners.MultiSimilarityMiner``, or None.
+    """
+
+    def __init__(self, loss: nn.Module, miner: nn.Module | None = None) -> None:
+        super().__init__()
+        self.loss, self.miner = loss, miner
+
+    def similarity(self, embedding_size: int) -> Similarity:
+        return Cosine()
+
+    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+        if pairs is not None:
+            raise ValueError("pytorch-metric-learning's losses form their own pairs; use ClassBatches, not PairBatches")
+        embeddings = embeddings.float()
+        mined = None if self.miner is None else self.miner(embeddings, labels)
+        return self.loss(embeddings, labels, mined)

@@ -1,0 +1,206 @@
+"""The pictures of a run, each a pure function from arrays to a matplotlib ``Figure``; ``save`` writes one.
+
+Right is teal and wrong is vermilion throughout; shares are drawn in per cent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from siamese.plots_images import Trial, embedding_map, trial, trial_sheet
+from siamese.plots_style import (
+    ACCENT,
+    GROUP_COLOURS,
+    INK,
+    MUTED,
+    PALE,
+    RIGHT,
+    WRONG,
+    legend,
+    new_figure,
+    plain_axes,
+    save,
+    write,
+)
+
+__all__ = [
+    "Trial",
+    "embedding_map",
+    "group_bars",
+    "roc",
+    "run_bars",
+    "save",
+    "score_histogram",
+    "training_curves",
+    "trial",
+    "trial_sheet",
+]
+
+_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
+LOWEST_FAR = 1e-4
+
+
+def group_bars(results: Mapping[str, tuple[float, float, float]], title: str) -> Figure:
+    """Accuracy of each group (an alphabet) as ``(accuracy, low, high)`` in [0, 1], the best on top."""
+    ranked = sorted(results.items(), key=lambda item: (item[1][0], item[0]))
+    figure = new_figure(title, 7.6, 1.1 + 0.36 * max(1, len(ranked)))
+    axes = plain_axes(figure.subplots(), grid="x")
+    places = np.arange(len(ranked))
+    accuracy, low, high = np.array([figures for _, figures in ranked], dtype=float).reshape(-1, 3).T
+    axes.barh(places, accuracy, height=0.62, color=PALE)
+    axes.hlines(places, low, high, color=INK, linewidth=1.4)
+    axes.plot(np.stack([low, high]), np.stack([places, places]), "|", color=INK, markersize=7, markeredgewidth=1.4)
+    for place, value in zip(places, accuracy, strict=True):
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontweight": "bold"}
+        write(axes, 1.015, float(place), f"{100 * value:.1f} %", **style)
+    axes.set_yticks(places, [name.replace("_", " ") for name, _ in ranked], color=INK, parse_math=False)
+    axes.set(xlim=(0, 1), ylim=(-0.6, max(1, len(ranked)) - 0.4), xlabel="accuracy, with its 95 % interval")
+    axes.xaxis.set_major_formatter(_PERCENT)
+    return figure
+
+
+def run_bars(per_run: Sequence[float], title: str) -> Figure:
+    """Accuracy in [0, 1] of each official run: what is missing to the top is what went wrong."""
+    right = np.asarray(per_run, dtype=float)
+    numbers = np.arange(1, len(right) + 1)
+    figure = new_figure(title, 7.6, 3.2)
+    axes = plain_axes(figure.subplots())
+    axes.bar(numbers, right, width=0.72, color=RIGHT, label="right")
+    axes.bar(numbers, 1 - right, bottom=right, width=0.72, color=WRONG, label="wrong")
+    for number, share in zip(numbers, right, strict=True):
+        style = {"transform": axes.transData, "ha": "center", "fontsize": 8, "color": "white"}
+        write(axes, float(number), 0.03, f"{100 * share:.0f}", **style)
+    if len(right):
+        mean = float(right.mean())
+        axes.axhline(mean, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"mean {100 * mean:.1f} %")
+    axes.set(xticks=numbers, xlim=(0.4, len(right) + 0.6), ylim=(0, 1), xlabel="official run")
+    axes.yaxis.set_major_formatter(_PERCENT)
+    legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
+    return figure
+
+
+def _crossing(far: np.ndarray, tar: np.ndarray) -> float:
+    """The equal error rate: where the curve of (FAR, TAR), sorted by FAR, meets FAR = 1 - TAR."""
+    gap = far - (1 - tar)
+    after = int(np.argmax(gap >= 0)) if (gap >= 0).any() else len(gap) - 1
+    before = max(after - 1, 0)
+    step = gap[after] - gap[before]
+    share = -gap[before] / step if step > 0 else 0.0
+    return float(far[before] + share * (far[after] - far[before]))
+
+
+def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """True accepts against false accepts of each named ``(far [M], tar [M])`` in [0, 1], false accepts logarithmic."""
+    figure = new_figure(title, 6.4, 4.9)
+    axes = plain_axes(figure.subplots(), grid="both")
+    line = np.geomspace(LOWEST_FAR, 1, 400)
+    axes.plot(line, 1 - line, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="equal errors (FAR = 1 − TAR)")
+    for (name, (far, tar)), colour in zip(curves.items(), (RIGHT, ACCENT, *GROUP_COLOURS) * len(curves), strict=False):
+        order = np.lexsort((tar, far))
+        far, tar = np.asarray(far, dtype=float)[order], np.asarray(tar, dtype=float)[order]
+        equal = _crossing(far, tar)
+        label = f"{name} (EER {100 * equal:.1f} %)"
+        axes.step(np.clip(far, LOWEST_FAR, 1), tar, where="post", color=colour, linewidth=2, label=label)
+        axes.plot([equal], [1 - equal], "o", color=colour, markersize=6, markeredgecolor="white")
+        for rate in (0.01, 0.001):
+            # The best that stays within the allowed rate; never a value between two thresholds that do not exist.
+            reached = float(tar[far <= rate].max(initial=0))
+            axes.plot([rate], [reached], "D", color=colour, markersize=5, markeredgecolor="white", zorder=3)
+            if len(curves) == 1:
+                note = f"{100 * reached:.1f} % at FAR {100 * rate:g} %"
+                axes.annotate(note, (rate, reached), (8, -13), textcoords="offset points", fontsize=8.5, color=INK)
+    axes.set(xscale="log", xlim=(LOWEST_FAR, 1), ylim=(0, 1.01))
+    axes.set(xlabel="false accepts (FAR)", ylabel="true accepts (TAR)")
+    for rate in (0.01, 0.001):
+        axes.axvline(rate, color=MUTED, linewidth=0.9, linestyle=":")
+    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(_PERCENT)
+    legend(axes, loc="lower right")
+    return figure
+
+
+def score_histogram(genuine: np.ndarray, impostor: np.ndarray, threshold: float, title: str) -> Figure:
+    """How the similarities ``float [G]`` of genuine and ``float [I]`` of impostor pairs lie about the threshold."""
+    genuine, impostor = np.asarray(genuine, dtype=float), np.asarray(impostor, dtype=float)
+    figure = new_figure(title, 7.6, 3.5)
+    axes = plain_axes(figure.subplots())
+    edges = np.histogram_bin_edges(np.concatenate([genuine, impostor, [threshold]]), bins=70)
+    accepted = [(scores >= threshold).mean() if len(scores) else math.nan for scores in (genuine, impostor)]
+    labels = [
+        f"genuine pairs, {100 * (1 - accepted[0]):.1f} % refused",
+        f"impostor pairs, {100 * accepted[1]:.1f} % accepted",
+    ]
+    for scores, colour, label in zip((genuine, impostor), (RIGHT, WRONG), labels, strict=True):
+        share = np.full(len(scores), 1 / max(1, len(scores)))
+        heights, _ = np.histogram(scores, edges, weights=share)
+        axes.stairs(heights, edges, fill=True, color=colour, alpha=0.25)
+        axes.stairs(heights, edges, color=colour, linewidth=1.6, label=label)
+    axes.axvline(threshold, color=INK, linewidth=1.3, label=f"threshold {threshold:.3f}")
+    axes.margins(x=0.01)
+    axes.set(xlabel="similarity", ylabel="share of the pairs")
+    axes.yaxis.set_major_formatter(_PERCENT)
+    legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
+    return figure
+
+
+def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss, validation accuracy and learning rate against the step, from the rows of ``metrics.csv``.
+
+    Cells may be missing; ``train/loss``, ``val/loss``, ``val/one_shot`` and ``lr`` are drawn where they are there.
+    """
+    lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", "val/one_shot", "lr")}
+    panels = [p for p in (["train/loss", "val/loss"], ["val/one_shot"], ["lr"]) if any(len(lines[n][0]) for n in p)]
+    figure = new_figure("Training", 9.4, 3.3)
+    if not panels:
+        axes = figure.subplots()
+        axes.set_axis_off()
+        write(axes, 0.5, 0.5, "Nothing was logged.", ha="center", va="center", fontsize=12, color=MUTED)
+        return figure
+    widths = [0.7 if panel == ["lr"] else 1.3 for panel in panels]
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0], panels, strict=True):
+        plain_axes(axes)
+        for name in panel:
+            _line(axes, name, *lines[name])
+        titles = {"val/one_shot": "one-shot accuracy, validation", "lr": "learning rate"}
+        axes.set(xlabel="step", title=titles.get(panel[0], "loss"))
+        axes.title.set(fontsize=9.5, color=INK)
+        axes.xaxis.set_major_locator(MaxNLocator(4 if panel == ["lr"] else 6, integer=True))
+        legend(axes)
+    return figure
+
+
+def _series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of the first column of that name or, as in ``lr-AdamW``, one made from it."""
+    every = dict.fromkeys(column for row in rows for column in row)
+    columns = [c for c in every if c == name or c.startswith((f"{name}-", f"{name}_"))]
+    column = min(columns, key=len, default=name)
+    there = [(i, row) for i, row in enumerate(rows) if row.get(column) is not None]
+    found = [(row.get("step", row.get("epoch", i)), row[column]) for i, row in there]
+    steps, values = np.array(found, dtype=float).reshape(-1, 2).T
+    return steps[np.isfinite(values)], values[np.isfinite(values)]
+
+
+def _line(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    """One curve; a noisy training loss gets its running mean drawn over it, a validation accuracy its best marked."""
+    colour = {"train/loss": RIGHT, "val/loss": WRONG, "val/one_shot": RIGHT}.get(name, MUTED)
+    dots = "o" if len(steps) <= 40 and name != "lr" else ""
+    if name == "train/loss" and len(steps) > 40:
+        axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.35)
+        width = max(3, len(steps) // 40)
+        steps = steps[width // 2 :][: len(steps) - width + 1]
+        values = np.convolve(values, np.full(width, 1 / width), "valid")
+    label = {"train/loss": "training", "val/loss": "validation"}.get(name)
+    label = label if len(steps) else None
+    axes.plot(steps, values, color=colour, linewidth=1.8, marker=dots, markersize=3.5, label=label)
+    if name == "val/one_shot" and len(steps):
+        best = int(values.argmax())
+        axes.yaxis.set_major_formatter(_PERCENT)
+        label = f"best {100 * values[best]:.2f} % at step {steps[best]:.0f}"
+        axes.plot(steps[best], values[best], "D", color=ACCENT, markersize=7, label=label)

@@ -1,0 +1,51 @@
+"""One bar for the whole training: loss, validation accuracy, time left."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from tqdm import tqdm
+
+
+class TrainingBar(ProgressBar):
+    """A tqdm bar over all steps; where the output is no terminal, one line each time something was validated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: tqdm | None = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._enabled:
+            total, done = int(trainer.estimated_stepping_batches), trainer.global_step
+            shown = None if sys.stderr.isatty() else True  # None: as tqdm decides; True: no bar, lines instead
+            self._bar = tqdm(total=total, initial=done, desc="training", unit="step", disable=shown, dynamic_ncols=True)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.update(trainer.global_step - self._bar.n if not self._bar.disable else 0)
+            if trainer.global_step % 10 == 0:
+                self._bar.set_postfix_str(self._figures(trainer), refresh=False)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._bar is not None and self._bar.disable and not trainer.sanity_checking:
+            print(f"step {trainer.global_step} of {self._bar.total}: {self._figures(trainer)}", flush=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _figures(self, trainer: pl.Trainer) -> str:
+        figures = trainer.callback_metrics
+        shown = {"loss": "train/loss", "val loss": "val/loss"}
+        parts = [f"{name} {float(figures[key]):.3f}" for name, key in shown.items() if key in figures]
+        if "val/one_shot" in figures:
+            parts.append(f"val one-shot {float(figures['val/one_shot']):.1%}")
+        return ", ".join(parts)

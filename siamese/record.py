@@ -1,0 +1,177 @@
+"""What a run leaves behind: checkpoints that say what they are, results, pictures, the report, and the W&B page."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.loggers import WandbLogger
+
+import siamese
+from siamese.evaluation.evaluator import Evaluator
+from siamese.plots_style import save
+from siamese.report import benchmark_table, read_metrics, write_report
+from siamese.run import commit, hardware, point_latest
+
+CHECKPOINT_KEY = "siamese"  # of what a checkpoint says about itself, beside Lightning's own keys
+
+
+class GracefulStop(pl.Callback):
+    """Ctrl-C ends the training after the step it is in, as if it were over; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        def stop(number: int, frame: Any) -> None:
+            print("\nstopping; the best and the last checkpoint stay (Ctrl-C again to stop at once)", flush=True)
+            self.stopped = trainer.should_stop = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        self._before = signal.signal(signal.SIGINT, stop)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        if self.stopped and trainer.checkpoint_callback is not None:
+            trainer.save_checkpoint(Path(trainer.checkpoint_callback.dirpath) / "last.ckpt")  # type: ignore[attr-defined]
+
+
+class Record(pl.Callback):
+    """Writes what the evaluators found into the run's folder, shows it, and sends it to W&B.
+
+    Args:
+        folder: of the run.
+        config: the resolved configuration.
+        command: what was typed.
+        stop: tells whether the training was ended early.
+        timer: tells how long it was.
+        resumed_from: the checkpoint it went on from, if any.
+    """
+
+    def __init__(
+        self, folder: Path, config: dict[str, Any], command: str, stop: GracefulStop, timer: Timer, resumed_from: str | None
+    ) -> None:
+        self.folder, self.config, self.command, self.resumed_from = folder, config, command, resumed_from
+        self.stop, self.timer = stop, timer
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        checkpoint[CHECKPOINT_KEY] = {
+            "version": siamese.__version__,
+            "config": yaml.safe_dump(self.config),
+            "dataset": data.table("train").name,
+            "fingerprint": data.fingerprint,
+            "train_seconds": self.timer.time_elapsed("train"),
+        }
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._trained = checkpoint.get(CHECKPOINT_KEY, {}).get("train_seconds", 0.0), checkpoint.get("global_step", 0)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        found = [callback for callback in trainer.callbacks if isinstance(callback, Evaluator)]  # type: ignore[attr-defined]
+        results = self._circumstances(trainer)
+        for evaluator in found:
+            results |= evaluator.results
+            for name, figure in evaluator.pictures.items():
+                save(figure, self.folder / "pictures" / name)
+        _write(self.folder / "results.json", json.dumps(results, indent=1))
+        page = write_report(self.folder)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                self._send(logger, results)
+        print(f"\n{benchmark_table(results)}\n\nthe report: {page}", flush=True)
+
+    def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        seconds, steps = self.timer.time_elapsed("train"), trainer.fit_loop.epoch_loop.global_step
+        if not seconds:  # evaluated, not trained, by this process
+            seconds, steps = getattr(self, "_trained", (None, None))
+        best = getattr(trainer.checkpoint_callback, "best_model_path", "") or str(trainer.ckpt_path or "")
+        inside = best.startswith(str(self.folder))
+        return {
+            "experiment": self.folder.parent.name,
+            "dataset": data.table("test").name,
+            "fingerprint": data.fingerprint,
+            "seed": self.config.get("seed_everything"),
+            "commit": commit(),
+            "version": siamese.__version__,
+            "hardware": hardware(str(trainer.precision)),
+            "train_seconds": seconds,
+            "steps": steps,
+            "interrupted": self.stop.stopped,
+            "resumed_from": self.resumed_from,
+            "checkpoint": str(Path(best).relative_to(self.folder)) if inside else best,
+            "command": self.command,
+            "config": self.config,
+        }
+
+    def _send(self, logger: WandbLogger, results: dict[str, Any]) -> None:
+        """The benchmark table, accuracies by run, ROC and pictures, and the circumstances of the run."""
+        import wandb
+
+        shot = results.get("one_shot", {})
+        rows = [[b["name"], b["accuracy"], b["source"]] for b in results.get("baselines", [])]
+        if official := shot.get("official"):
+            rows.append(["this run", official["accuracy"], "measured in this run"])
+        for each in shot.get("sampled", []):
+            rows.append([f"{each['protocol']} {each['n_way']}-way {each['k_shot']}-shot", each["accuracy"], "sampled episodes"])
+        logged: dict[str, Any] = {"benchmark": wandb.Table(columns=["name", "accuracy", "source"], data=rows)}
+        if official:
+            per_run = [[number + 1, accuracy] for number, accuracy in enumerate(official["per_run"])]
+            logged["per_run"] = wandb.Table(columns=["run", "accuracy"], data=per_run)
+            logged["official/accuracy"] = official["accuracy"]
+        for name, value in results.get("verification", {}).items():
+            if isinstance(value, float):
+                logged[f"verification/{name}"] = value
+        for picture in sorted((self.folder / "pictures").glob("*.png")):
+            logged[f"pictures/{picture.stem}"] = wandb.Image(str(picture))
+        logger.experiment.log(logged)
+        kept = ("dataset", "fingerprint", "seed", "commit", "hardware", "train_seconds", "checkpoint", "command")
+        logger.experiment.summary.update({key: results[key] for key in kept})
+
+
+class Beginning(pl.Callback):
+    """Says what is trained on what, and sends the configuration to the loggers before the first step."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.folder, self.config = folder, config
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        table = data.table("train")
+        parameters = sum(p.numel() for p in pl_module.parameters())
+        print(
+            f"training {type(pl_module.network).__name__} ({parameters:,} parameters) on {table.name}: {len(table):,} images "
+            f"of {len(table.classes):,} classes; this run: {self.folder}",
+            flush=True,
+        )
+        point_latest(self.folder)
+        circumstances = {"dataset": table.name, "fingerprint": data.fingerprint, "commit": commit()}
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(self.config | circumstances, allow_val_change=True)
+
+
+def earlier_metrics(resumed: Path, folder: Path) -> None:
+    """Keep the metrics of the run that is resumed from ``resumed`` beside the new run's, for the curves of the report."""
+    rows = read_metrics(resumed.parent.parent)
+    if rows:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [",".join(names)] + [",".join(str(row.get(name, "")) for name in names) for row in rows]
+        _write(folder / "metrics_earlier.csv", "\n".join(lines) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    made = path.with_name(f".{path.name}")
+    made.write_text(text, "utf-8")
+    made.replace(path)

@@ -1,0 +1,235 @@
+"""The report of a run: one self-contained HTML page that is a pleasure to read, and its table for the terminal.
+
+Everything is read from the run's folder; nothing is measured here and no published figure is written here. A number
+is shown with how it was measured, and a result on other data than Omniglot never beside a published Omniglot number.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import math
+import os
+import tempfile
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChainableUndefined, Environment
+
+from siamese.errors import DataError
+
+Results = Mapping[str, Any]
+THIS_RUN = "this run"
+WIDTH = 100  # columns of the terminal's table
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the benchmark table: accuracy and, if known, its interval, as fractions."""
+
+    name: str
+    accuracy: float
+    source: str
+    low: float | None = None
+    high: float | None = None
+    ours: bool = False
+
+
+def write_report(run: Path) -> Path:
+    """Write ``run/report.html`` from ``results.json``, the metrics and the pictures in the run's folder; its path.
+
+    What was not measured is left out. Draws ``pictures/training_curves.png`` first if there are metrics.
+    Raises DataError if the folder holds no readable ``results.json``.
+    """
+    try:
+        results = json.loads((run / "results.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{run} holds no readable results.json, so there is nothing to report: {error}") from error
+    metrics = read_metrics(run)
+    if metrics:
+        from siamese.plots import save, training_curves  # matplotlib is slow to load, and the table needs none of it
+
+        save(training_curves(metrics), run / "pictures" / "training_curves.png")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined)
+    environment.filters |= {"percent": percent, "interval": interval, "number": number}
+    page = environment.from_string(files("siamese").joinpath("report.html").read_text("utf-8")).render(
+        r=results,
+        dataset=_dataset(results),
+        comparable=_comparable(results),
+        rows=standing(results),
+        sentence=standing_sentence(results),
+        pictures=_pictures(run / "pictures"),
+        config=json.dumps(results.get("config") or {}, indent=2, ensure_ascii=False, default=str),
+    )
+    return _write(run / "report.html", page)
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The rows of ``metrics.csv`` without their empty cells, after those of ``metrics_earlier.csv`` (before a resume).
+
+    An earlier run may have gone on beyond the checkpoint it was resumed from; what was trained twice is shown once.
+    """
+    earlier, later = (_read_csv(run / name) for name in ("metrics_earlier.csv", "metrics.csv"))
+    first = min((row["step"] for row in later if "step" in row), default=math.inf)
+    return [row for row in earlier if row.get("step", -1) < first] + later
+
+
+def _read_csv(path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{key: _float(cell) for key, cell in row.items() if key} for row in csv.DictReader(file)]
+    return [{key: value for key, value in row.items() if value is not None} for row in rows]
+
+
+def _float(cell: Any) -> float | None:
+    """The cell's finite number, or None if it has none: it may be empty, or the last row half written."""
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def standing(results: Results) -> list[Row]:
+    """This run among the methods it can be compared with, the best first; after those it ties with."""
+    baselines = [b for b in results.get("baselines") or [] if _float(b.get("accuracy")) is not None]
+    if not _comparable(results):
+        baselines = [b for b in baselines if not str(b.get("source", "")).startswith("published")]
+    rows = [
+        Row(str(b.get("name")), b["accuracy"], str(b.get("source") or ""), b.get("low"), b.get("high"))
+        for b in baselines
+    ]
+    official = _official(results)
+    if official:
+        figures = official["accuracy"], "measured in this run", official.get("low"), official.get("high")
+        rows.append(Row(THIS_RUN, *figures, ours=True))
+    return sorted(rows, key=lambda row: -row.accuracy)
+
+
+def standing_sentence(results: Results) -> str:
+    """Where this run stands, in words; empty if there is nothing to stand beside."""
+    rows = standing(results)
+    place = next((i for i, row in enumerate(rows) if row.ours), None)
+    if place is None or len(rows) == 1:
+        return ""
+    ours = rows[place]
+    parts = []
+    if place > 0:
+        parts.append(f"next above it {rows[place - 1].name} with {percent(rows[place - 1].accuracy)} %")
+    if place + 1 < len(rows):
+        parts.append(f"next below it {rows[place + 1].name} with {percent(rows[place + 1].accuracy)} %")
+    low, high = ours.low, ours.high
+    text = f"Place {place + 1} of {len(rows)}: {', '.join(parts)}."
+    if low is not None and high is not None:
+        near = [row.name for row in rows if not row.ours and low <= row.accuracy <= high]
+        text += f" Within its interval: {', '.join(near)}." if near else " No other row lies within its interval."
+    return text
+
+
+def benchmark_table(results: Results) -> str:
+    """The results as plain text for a terminal, at most 100 columns wide."""
+    data, official, lines = _dataset(results), _official(results), []
+    if not _comparable(results):
+        lines += _wrap(f"Measured on {data}: not comparable with published Omniglot figures.") + [""]
+    if official:
+        lines += _wrap(f"One-shot accuracy on {data} in %: {_how(official)}")
+    for row in standing(results):
+        lines.append(_line(row.name, row.accuracy, row.low, row.high, row.source, ">" if row.ours else " "))
+    sampled = (results.get("one_shot") or {}).get("sampled") or []
+    if sampled:
+        lines += ["", *_wrap(f"Sampled episodes on {data}, accuracy in %: {sampled[0].get('interval') or ''}")]
+    for row in sampled:
+        name = f"{row.get('protocol')} alphabets, {row.get('n_way')}-way {row.get('k_shot')}-shot"
+        counts = f"{number(row.get('episodes'))} episodes, {number(row.get('trials'))} trials"
+        lines.append(_line(name, row.get("accuracy"), row.get("low"), row.get("high"), counts))
+    check = results.get("verification")
+    if check:
+        lines += [
+            "",
+            *_wrap(f"Verification on {data} in %: {number(check.get('pairs'))} pairs, {check.get('how', '')}"),
+        ]
+        note = f"at threshold {number(check.get('threshold'), 3)}"
+        lines.append(_line("accuracy", check.get("accuracy"), check.get("low"), check.get("high"), note))
+        lines.append(_line("equal error rate", check.get("eer"), note=f"AUC {number(check.get('auc'), 4)}"))
+        for rate, share in (check.get("tar_at_far") or {}).items():
+            lines.append(_line(f"true accepts at {100 * float(rate):g} % false accepts", share))
+    return "\n".join(line.rstrip() for line in lines or ["Nothing was measured."])
+
+
+def _line(name: str, accuracy: Any, low: Any = None, high: Any = None, note: str = "", mark: str = " ") -> str:
+    """A row of the terminal's table: 2 columns of mark, 45 of name, the figure, its interval, the note."""
+    name = name if len(name) <= 44 else name[:41] + "..."
+    share = percent(accuracy)
+    share = share if share[-3:-2] == "." else f"{share} "  # with one decimal or two, the points stand in one column
+    return f"{mark} {name:<45}{share:>6}  {interval({'low': low, 'high': high}):<12}  {note}"[:WIDTH]
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+
+
+def _how(official: Mapping[str, Any]) -> str:
+    """How the headline figure was measured."""
+    task = f"{official.get('n_way')}-way {official.get('k_shot')}-shot" if official.get("n_way") else ""
+    trials = f"{number(official['trials'])} trials" if official.get("trials") else ""
+    return ", ".join(filter(None, [official.get("how"), task, trials, official.get("interval")]))
+
+
+def percent(share: Any) -> str:
+    """A fraction in per cent, with the second decimal only where it says something: 0.92 is 92.0, 0.9625 is 96.25."""
+    value = _float(share)
+    return "–" if value is None else f"{100 * value:.2f}".removesuffix("0")
+
+
+def interval(figures: Mapping[str, Any]) -> str:
+    """The interval of the figures' accuracy in per cent, or nothing if they have none."""
+    known = isinstance(figures, Mapping)  # in the template it may be undefined
+    low, high = (_float(figures.get(end)) if known else None for end in ("low", "high"))
+    return "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
+
+
+def number(value: Any, decimals: int = 0) -> str:
+    """A number with thousands separated, or a dash if there is none."""
+    known = _float(value)
+    return "–" if known is None else f"{known:,.{decimals}f}"
+
+
+def _official(results: Results) -> Mapping[str, Any] | None:
+    """The figures of the official runs, if there are any."""
+    official = (results.get("one_shot") or {}).get("official")
+    return official if official and _float(official.get("accuracy")) is not None else None
+
+
+def _dataset(results: Results) -> str:
+    return str(results.get("dataset") or "an unnamed data set")
+
+
+def _comparable(results: Results) -> bool:
+    """Whether the figures may stand beside published Omniglot figures."""
+    return results.get("dataset") == "omniglot"
+
+
+def _pictures(folder: Path) -> dict[str, str]:
+    """Every whole PNG in the folder as base64, by its name without ``.png``."""
+    contents = {path.stem: path.read_bytes() for path in sorted(folder.glob("[!.]*.png"))}
+    whole = {stem: data for stem, data in contents.items() if data.startswith(b"\x89PNG") and b"IEND" in data[-16:]}
+    return {stem: base64.b64encode(data).decode() for stem, data in whole.items()}
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write the file whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path

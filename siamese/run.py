@@ -1,0 +1,124 @@
+"""A run's folder, loggers and circumstances."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+
+from siamese.datasets.base import PROJECT
+from siamese.errors import UserError
+
+ENVIRONMENT = "SIAMESE_RUN"  # how processes started by this one learn of its run folder
+
+
+def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
+    """A new ``runs/<experiment>/<time>``. Raises UserError where nothing can be written."""
+    if given := os.environ.get(ENVIRONMENT):
+        return Path(given)
+    parent = runs / experiment
+    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + suffix
+    for attempt in range(1000):
+        folder = parent / (f"{name}-{attempt}" if attempt else name)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if parent.is_dir():
+                continue  # two runs of one second
+            raise UserError(f"{parent} is not a folder; choose another with --runs") from None
+        except OSError as error:
+            raise UserError(f"cannot write runs to {parent} ({error.strerror}); choose another folder with --runs") from error
+        os.environ[ENVIRONMENT] = str(folder)
+        return folder
+    raise UserError(f"{parent} is full of runs of this second")
+
+
+def point_latest(folder: Path) -> None:
+    """Make ``latest`` beside ``folder`` point to it; a file system without links does without."""
+    link, made = folder.parent / "latest", folder.parent / f".latest-{os.getpid()}"
+    with contextlib.suppress(OSError):
+        made.symlink_to(folder.name)
+        made.replace(link)
+
+
+def commit() -> str | None:
+    """The project's git commit, with ``+`` where files have changed since; None outside git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
+            cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()
+
+
+def hardware(precision: str) -> str:
+    """What the figures were measured on, in words."""
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cpu}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}, {precision}"
+
+
+def best_precision() -> str:
+    """bfloat16 autocast where the hardware computes in it, else float32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if torch.backends.mps.is_available():
+        return "32-true"
+    # torch has no public question for it; without an answer, float32.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bf16-mixed" if native() else "32-true"
+
+
+def loggers(folder: Path, experiment: str) -> list[Logger]:
+    """CSV always; W&B as ``WANDB_MODE`` says, else online with a key and a network, else offline."""
+    made: list[Logger] = [CSVLogger(folder, name="", version="")]
+    mode = os.environ.get("WANDB_MODE", "")
+    if mode == "disabled":
+        return made
+    offline = mode in ("offline", "dryrun") or not _reachable()
+    try:
+        wandb = WandbLogger(
+            name=folder.name, save_dir=folder, project=os.environ.get("WANDB_PROJECT", "siamese"), group=experiment,
+            offline=offline, settings=_settings(),
+        )  # fmt: skip
+        _ = wandb.experiment  # starts it, so that what fails, fails here
+    except Exception as error:  # whatever W&B meets, a training goes on without it
+        print(f"W&B cannot log this run ({type(error).__name__}: {error}); metrics.csv has it all")
+        return made
+    if offline:
+        print(f"W&B logs offline; send it later with: wandb sync {Path(wandb.experiment.dir).parent}")
+    return [*made, wandb]
+
+
+def _settings():
+    import wandb
+
+    # A server that stops answering must not hold up a training or its end.
+    return wandb.Settings(init_timeout=30, finish_timeout=60, finish_timeout_raises=False, silent=True, console="off")
+
+
+def _reachable() -> bool:
+    """Whether W&B has a key and its server answers within a few seconds."""
+    import wandb
+
+    if not wandb.api.api_key:
+        return False
+    url = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
+    try:
+        with socket.create_connection((url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), timeout=5):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,142 @@
+"""What a training step sees, as integers: which rows of the table, in which symmetry, compared in which pairs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from siamese.errors import UserError
+from siamese.sampling.classes import class_rows
+from siamese.sampling.pairs import sample_pairs
+from siamese.sampling.seeds import generator
+from siamese.tables import Table
+
+PAIR_SET = 2**32 - 1  # stands for the epoch in the seed of what is drawn once for a whole training
+
+
+class IndexBatch(NamedTuple):
+    """A batch of ``B`` images before any pixel is touched. A sampler gives a whole epoch, ``[S, B]`` for ``S`` steps.
+
+    Attributes:
+        rows: ``int64 [B]`` rows of the table.
+        labels: ``int64 [B]``; a class in another symmetry is another class.
+        turns: ``int64 [B]`` symmetry of the square: quarter turns, plus 4 if mirrored.
+        distort: ``bool [B]`` whether augmentation may distort the image.
+        pairs: ``int64 [P, 2]`` which images of the batch to compare, or None for all pairs.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    turns: Tensor
+    distort: Tensor
+    pairs: Tensor | None = None
+
+
+class Sampler(ABC):
+    """Draws an epoch of batches."""
+
+    @abstractmethod
+    def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
+        """The epoch's ``S`` batches as ``[S, B]`` tensors, the same for the same seed and epoch on every machine.
+
+        ``symmetries`` is how many symmetries of a character count as classes: 1, 4 (rotations) or 8 (and mirrored).
+        """
+
+
+class ClassBatches(Sampler):
+    """P x K batches: ``classes`` classes with ``shots`` images each, all pairs of which are compared.
+
+    Args:
+        classes: how many classes a batch holds (P).
+        shots: how many images of each (K), drawn without replacement.
+        groups: draw the classes from this many groups; few groups make near classes, and hard negatives. None draws
+            from all. Where the groups hold fewer classes than asked for, others fill up.
+        steps: batches of an epoch, over all processes.
+    """
+
+    def __init__(self, classes: int = 32, shots: int = 4, groups: int | None = 4, steps: int = 250) -> None:
+        self.classes, self.shots, self.groups, self.steps = classes, shots, groups, steps
+
+    def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
+        rows, counts, group = class_rows(table)
+        if len(rows) * symmetries < self.classes or counts.min() < self.shots:
+            raise UserError(
+                f"batches of {self.classes} classes x {self.shots} images cannot be drawn from {table.name}: training "
+                f"has {len(rows) * symmetries} classes, the smallest of {int(counts.min())} images"
+            )
+        draw = generator(seed, epoch)
+        keys = torch.rand(self.steps, len(rows) * symmetries, generator=draw)
+        if self.groups is not None:
+            names, group = group.unique(return_inverse=True)
+            order = torch.rand(self.steps, len(names), generator=draw).argsort(dim=1)
+            chosen = order.argsort(dim=1) < self.groups  # [S, groups]
+            keys += chosen[:, group].repeat_interleave(symmetries, dim=1)
+        drawn = keys.topk(self.classes).indices  # [S, P], class * symmetries + turn
+        classes, turns = drawn // symmetries, drawn % symmetries
+        padding = torch.arange(rows.shape[1]) >= counts[classes].unsqueeze(2)
+        picked = torch.rand(padding.shape, generator=draw).masked_fill(padding, -1.0).topk(self.shots).indices
+        images = rows[classes].gather(2, picked).flatten(1)  # [S, P * K]
+        turns = turns.repeat_interleave(self.shots, dim=1)
+        labels = table.labels[images] * symmetries + turns
+        return IndexBatch(images, labels, turns, torch.ones_like(images, dtype=torch.bool))
+
+
+class PairBatches(Sampler):
+    """A fixed set of explicit pairs, shuffled anew every epoch (Koch et al. 2015: 30,000, 90,000 or 150,000).
+
+    Args:
+        pairs: size of the set, half of it genuine.
+        batch: pairs of a batch; a batch holds twice as many images, and an epoch leaves the last odd pairs out.
+        copies: distorted copies of every pair beside the undistorted one (Koch: 0 or 8).
+        within: share of the impostors that are of one group.
+    """
+
+    def __init__(self, pairs: int = 30_000, batch: int = 128, copies: int = 8, within: float = 0.5) -> None:
+        self.pairs, self.batch, self.copies, self.within = pairs, batch, copies, within
+
+    def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
+        if (total := self.pairs * (1 + self.copies)) < self.batch:
+            raise UserError(f"{total} pairs do not fill one batch of {self.batch}")
+        pairs, _ = sample_pairs(table, self.pairs, self.within, generator(seed, PAIR_SET))
+        draw = generator(seed, epoch)
+        steps = total // self.batch
+        order = torch.randperm(total, generator=draw)[: steps * self.batch].view(steps, self.batch)
+        rows = pairs[order % self.pairs]  # [S, P, 2]
+        turns = torch.randint(symmetries, (steps, self.batch, 1), generator=draw).expand(rows.shape)
+        distort = (order >= self.pairs).unsqueeze(2).expand(rows.shape)
+        # First halves of all pairs, then second halves: pair p compares images p and P + p.
+        rows, turns, distort = (x.transpose(1, 2).flatten(1) for x in (rows, turns, distort))
+        compared = torch.arange(2 * self.batch).view(2, self.batch).T
+        return IndexBatch(rows, table.labels[rows] * symmetries + turns, turns, distort, compared)
+
+
+class BatchStream(IterableDataset):
+    """The batches of one process, epoch after epoch: every ``world``-th batch of the epoch, beginning with ``rank``.
+
+    All processes draw the same epoch and take disjoint shares of it, so what an epoch teaches does not depend on how
+    many processes share the work.
+
+    Args:
+        draw: gives the whole epoch of a number as ``[S, B]`` tensors.
+        epoch: gives the number of the epoch about to begin.
+        rank, world: this process's number and how many there are.
+    """
+
+    def __init__(self, draw: Callable[[int], IndexBatch], epoch: Callable[[], int], rank: int = 0, world: int = 1) -> None:
+        self.draw, self.epoch, self.rank, self.world = draw, epoch, rank, world
+        self.steps = draw(0).rows.shape[0] // world
+        if self.steps == 0:
+            raise UserError(f"an epoch has fewer batches than the {world} processes that share it")
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[IndexBatch]:
+        whole = self.draw(self.epoch())
+        for step in range(self.rank, self.steps * self.world, self.world):
+            yield IndexBatch(*(column[step] for column in whole[:4]), whole.pairs)

@@ -1,0 +1,170 @@
+"""The data module: tables and integers in, batches on the training device out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from siamese.augment import Affine
+from siamese.datasets.base import DataSet, Splits
+from siamese.errors import DataUnavailable, UserError
+from siamese.sampling.batches import BatchStream, IndexBatch, Sampler
+from siamese.sampling.episodes import Episodes
+from siamese.sampling.seeds import generator
+from siamese.tables import Table
+
+AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
+
+
+class RowBatch(NamedTuple):
+    """Rows of a split to embed as they are: ``int64 [B]``."""
+
+    split: str
+    rows: Tensor
+
+
+class Batch(NamedTuple):
+    """Images ``float [B, C, H, W]`` in [0, 1] on the device; ``labels``, ``pairs`` as in IndexBatch, None when embedding."""
+
+    images: Tensor
+    split: str
+    labels: Tensor | None = None
+    pairs: Tensor | None = None
+
+
+class FewShotData(pl.LightningDataModule):
+    """A data set's three splits as batches. Nothing is decoded, copied or looped over per image while training.
+
+    Args:
+        source: the data set.
+        sampler: draws the training batches.
+        augment: distorts training images, each by itself.
+        image_size: side in pixels of what the network sees.
+        symmetries: how many symmetries of an image count as classes of their own while training: 1, 4 (rotations), or 8
+            (rotations and mirror images).
+        strict: make missing data an error instead of training on the generated stand-in.
+        eval_batch: images embedded at a time.
+        val_batches: batches of validation classes on which the validation loss is measured.
+        seed: of all sampling and augmentation; the command line gives it ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        source: DataSet,
+        sampler: Sampler,
+        augment: Affine,
+        image_size: int = 35,
+        symmetries: int = 1,
+        strict: bool = False,
+        eval_batch: int = 512,
+        val_batches: int = 8,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if symmetries not in (1, 4, 8):
+            raise UserError(f"data.symmetries must be 1, 4 or 8, not {symmetries}")
+        self.source, self.sampler, self.augment = source, sampler, augment
+        self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
+        self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
+        self.splits: Splits | None = None
+        self.official: Episodes | None = None
+        self._on_device: dict[tuple[str, torch.device], Tensor] = {}
+        self._generator: tuple[tuple[int, ...], torch.Generator] | None = None
+
+    def prepare_data(self) -> None:
+        """Make the table once, in one process; ``setup`` then finds it in the cache."""
+        self.setup("prepare")
+
+    def setup(self, stage: str) -> None:
+        if self.splits is not None:
+            return
+        try:
+            table = self.source.load()
+        except DataUnavailable as missing:
+            stand_in = self.source.stand_in()
+            if self.strict or stand_in is None:
+                raise
+            print(f"{missing}.\nGoing on with {type(stand_in).__name__}, which are generated: no result below is one on "
+                  f"{type(self.source).__name__}. STRICT=1 makes this an error.", flush=True)
+            self.source, table = stand_in, stand_in.load()
+        self.fingerprint = table.fingerprint
+        self.splits = self.source.split(table)
+        self.official = self.source.official_runs(self.splits.test)
+        self.resized = {split: getattr(self.splits, split).resized(self.image_size) for split in ("train", "val", "test")}
+
+    def table(self, split: str) -> Table:
+        """The split's table as it was loaded, at its own resolution."""
+        assert self.splits is not None, "setup() comes first"
+        return getattr(self.splits, split)
+
+    def train_dataloader(self) -> DataLoader:
+        return self._stream("train", lambda epoch: self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, epoch))
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """All validation images once, to embed; then a few fixed batches, to measure the loss."""
+
+        def fixed(epoch: int) -> IndexBatch:
+            whole = self.sampler.epoch(self.resized["val"], self.symmetries, self.seed, 0)
+            few = [column[: self.val_batches] for column in whole[:4]]
+            return IndexBatch(few[0], few[1], few[2], torch.zeros_like(few[3]), whole.pairs)
+
+        return [self._rows("val"), *([self._stream("val", fixed, share=False)] if self.val_batches else [])]
+
+    def test_dataloader(self) -> list[DataLoader]:
+        """Validation images, from which thresholds come, and test images."""
+        return [self._rows("val"), self._rows("test")]
+
+    def predict_dataloader(self) -> DataLoader:
+        return self._rows("test")
+
+    def on_after_batch_transfer(self, batch: tuple[str, IndexBatch] | RowBatch, dataloader_idx: int) -> Batch:
+        """Rows to images, on the device they are needed on."""
+        if isinstance(batch, RowBatch):
+            return Batch(self._images(batch.split, batch.rows), batch.split)
+        split, index = batch
+        images = self._images(split, index.rows)
+        images = self.augment(images, index.turns, index.distort, self._augmenting(images.device))
+        return Batch(images.contiguous(memory_format=torch.channels_last), split, index.labels, index.pairs)
+
+    def _stream(self, split: str, draw, share: bool = True) -> DataLoader:
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer and share else (0, 1)
+        stream = BatchStream(draw, lambda: trainer.current_epoch if trainer else 0, rank, world)
+        return DataLoader(_Labelled(split, stream), batch_size=None)
+
+    def _rows(self, split: str) -> DataLoader:
+        chunks = torch.arange(len(self.resized[split])).split(self.eval_batch)
+        return DataLoader([RowBatch(split, rows) for rows in chunks], batch_size=None)  # type: ignore[arg-type]
+
+    def _images(self, split: str, rows: Tensor) -> Tensor:
+        """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
+        key = (split, rows.device)
+        if key not in self._on_device:
+            self._on_device[key] = self.resized[split].images.to(rows.device)
+        return self._on_device[key][rows].float().div_(255)
+
+    def _augmenting(self, device: torch.device) -> torch.Generator:
+        """The generator of this epoch and process, on the device."""
+        trainer = self.trainer
+        key = (self.seed, trainer.current_epoch, trainer.global_rank, AUGMENT) if trainer else (self.seed, 0, 0, AUGMENT)
+        if self._generator is None or self._generator[0] != key:
+            seed = generator(*key).initial_seed()
+            self._generator = key, torch.Generator(device).manual_seed(seed)
+        return self._generator[1]
+
+
+class _Labelled(torch.utils.data.IterableDataset):
+    """A stream whose batches say which split they are of."""
+
+    def __init__(self, split: str, stream: BatchStream) -> None:
+        self.split, self.stream = split, stream
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self):
+        return ((self.split, batch) for batch in self.stream)

@@ -1,0 +1,121 @@
+"""How parameters are learned: an optimizer and its schedule, chosen together by one entry of the YAML."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from siamese.errors import UserError
+
+
+class Optimization(ABC):
+    @abstractmethod
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        """Lightning's ``{"optimizer": …, "lr_scheduler": …}`` for training ``module`` for so many steps and epochs."""
+
+
+class OneCycle(Optimization):
+    """AdamW with one cycle of the learning rate over the whole training (Smith, Topin 2018, Super-Convergence).
+
+    Args:
+        lr: the highest learning rate.
+        weight_decay: for weights; biases and norms have none.
+        warmup: share of the training in which the rate rises.
+    """
+
+    def __init__(self, lr: float = 4e-3, weight_decay: float = 1e-2, warmup: float = 0.25) -> None:
+        self.lr, self.weight_decay, self.warmup = lr, weight_decay, warmup
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        schedule = OneCycleLR(optimizer, self.lr, total_steps=steps, pct_start=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@dataclass
+class LayerOptions:
+    """What a layer does differently; None leaves it as it is for all.
+
+    Args:
+        lr: learning rate at the start.
+        momentum: at the end of its ramp.
+        weight_decay: L2 penalty.
+    """
+
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+
+
+class LayerwiseSGD(Optimization):
+    """Momentum SGD with options by layer, as Koch et al. (2015) train (section 3.2): the learning rate decays by 1 % an
+    epoch, the momentum rises linearly from 0.5 to its end value.
+
+    Args:
+        lr, momentum, weight_decay: of every layer that ``layers`` does not speak of. Koch et al. searched them by layer in
+            [1e-4, 1e-1], [0, 1] and [0, 0.1] and do not tell what they found.
+        layers: options by layer, by the layer's name in the network, or ``similarity``.
+        decay: factor of the learning rate an epoch.
+        ramp_epochs: epochs until the momentum has its end value; None for all of the training.
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        layers: dict[str, LayerOptions] | None = None,
+        decay: float = 0.99,
+        ramp_epochs: int | None = None,
+    ) -> None:
+        self.options = LayerOptions(lr, momentum, weight_decay)
+        self.layers, self.decay, self.ramp_epochs = layers or {}, decay, ramp_epochs
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        named = {name: layer for name, layer in module.named_modules() if any(True for _ in layer.parameters(recurse=False))}
+        # A layer is called by the last part of its name: network.layers.conv1 is conv1.
+        called = {name.rpartition(".")[2]: name for name in named}
+        if unknown := set(self.layers) - set(called):
+            raise UserError(f"there is no layer {', '.join(sorted(unknown))}; there are {', '.join(called)}")
+        groups = []
+        for short, name in called.items():
+            own = self.layers.get(short, LayerOptions())
+            lr, momentum, weight_decay = (
+                common if given is None else given
+                for given, common in (
+                    (own.lr, self.options.lr),
+                    (own.momentum, self.options.momentum),
+                    (own.weight_decay, self.options.weight_decay),
+                )
+            )
+            parameters = list(named[name].parameters(recurse=False))
+            groups.append({"params": parameters, "lr": lr, "weight_decay": weight_decay, "final_momentum": momentum})
+        optimizer = torch.optim.SGD(groups, lr=1e-2, momentum=MomentumRamp.START)
+        return {"optimizer": optimizer, "lr_scheduler": MomentumRamp(optimizer, self.decay, self.ramp_epochs or epochs)}
+
+
+class MomentumRamp(LRScheduler):
+    """Once an epoch: the learning rate times ``decay``; the momentum from 0.5 up to each group's ``final_momentum``."""
+
+    START = 0.5
+
+    def __init__(self, optimizer: Optimizer, decay: float, epochs: int) -> None:
+        self.decay, self.epochs = decay, max(epochs, 1)
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        done = min(1.0, self.last_epoch / self.epochs)
+        for group in self.optimizer.param_groups:
+            group["momentum"] = self.START + (group["final_momentum"] - self.START) * done
+        return [base * self.decay**self.last_epoch for base in self.base_lrs]

@@ -1,0 +1,78 @@
+"""The system: a network, a loss and the similarity it teaches, trained by Lightning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from siamese.losses import Loss
+from siamese.similarity import Similarity
+from siamese.systems.data import Batch
+from siamese.systems.optimization import OneCycle, Optimization
+
+
+class Siamese(pl.LightningModule):
+    """Both images of a pair go through the same network, so every image of a batch is embedded once, and its pairs are
+    compared as embeddings.
+
+    Args:
+        network: images ``[B, C, H, W]`` to embeddings ``[B, D]``.
+        loss: what teaches it; the switch between ``Binary``, ``Contrastive`` and ``MetricLearning``.
+        similarity: what compares embeddings; None for the one that the loss teaches.
+        optimization: optimizer and schedule; None for ``OneCycle()``.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        similarity: Similarity | None = None,
+        optimization: Optimization | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = loss
+        self.similarity = similarity or loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
+        self.optimization = optimization or OneCycle()
+        self._embedded: dict[str, list[Tensor]] = {}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings ``[B, D]`` of images ``[B, C, H, W]`` in [0, 1]."""
+        return self.network(images)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._loss(batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.images))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Keeps the embeddings of a split for the evaluators; batches with labels measure the loss."""
+        if batch.labels is None:
+            self._embedded.setdefault(batch.split, []).append(self(batch.images).float())
+        else:
+            self.log("val/loss", self._loss(batch), add_dataloader_idx=False, batch_size=len(batch.images))
+
+    test_step = validation_step
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        return self(batch.images).float()
+
+    def embeddings(self, split: str) -> Tensor:
+        """``float32 [N, D]``: what the running validation or test has embedded of a split, in order of its rows."""
+        self._embedded[split] = [torch.cat(self._embedded[split])]
+        return self._embedded[split][0]
+
+    def on_validation_epoch_start(self) -> None:
+        self._embedded.clear()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def configure_optimizers(self) -> Any:
+        return self.optimization.configure(self, int(self.trainer.estimated_stepping_batches), self.trainer.max_epochs or 1)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        assert batch.labels is not None
+        return self.loss(self.similarity, self(batch.images), batch.labels, batch.pairs)

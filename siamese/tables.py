@@ -1,0 +1,151 @@
+"""The table: a whole data set in memory, one image tensor and parallel label columns.
+
+A data set is decoded once into a table. Everything after it, pairs, episodes, batches, is integer rows of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamese.errors import DataError
+
+_COLUMNS = ("labels", "groups", "sources")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data set of ``N`` images.
+
+    Attributes:
+        name: what the data is; every figure measured on the table is labelled with it.
+        images: ``uint8 [N, C, H, W]``, ink or light is 255, paper or dark is 0.
+        labels: ``int64 [N]``, the class (a character, a person), an index into ``class_names``.
+        groups: ``int64 [N]``, the class's group (an alphabet), an index into ``group_names``.
+        sources: ``int64 [N]``, who or what made the image (a drawer, a shot number), from 0.
+        class_names, group_names: names by index. A subset keeps the whole list, so that indices keep their meaning.
+        file_names: ``N`` names by which a person finds the image again.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    groups: Tensor
+    sources: Tensor
+    class_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    file_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise DataError(f"{self.name}: images must be uint8 [N, C, H, W], not {self.images.dtype} {tuple(self.images.shape)}")
+        wrong = [c for c in _COLUMNS if getattr(self, c).shape != (len(self),) or getattr(self, c).dtype != torch.int64]
+        if wrong or len(self.file_names) != len(self):
+            raise DataError(f"{self.name}: {', '.join(wrong) or 'file_names'} must hold one int64 or name for each of {len(self)} images")
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)`` of every image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @cached_property
+    def classes(self) -> Tensor:
+        """``int64 [M]``: the labels that occur, sorted."""
+        return self.labels.unique()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the decoded content: pixels, columns and names; not of the file that carried it."""
+        digest = hashlib.sha256(json.dumps([list(self.images.shape), self.class_names, self.group_names]).encode())
+        for column in (*_COLUMNS, "images"):
+            digest.update(np.ascontiguousarray(getattr(self, column).numpy()).data)
+        return digest.hexdigest()
+
+    def rows(self, keep: Tensor) -> Table:
+        """The table of the rows where ``keep`` (``bool [N]``) is true; labels and names keep their meaning."""
+        index = keep.nonzero().flatten()
+        columns = {column: getattr(self, column)[index] for column in ("images", *_COLUMNS)}
+        return dataclasses.replace(self, **columns, file_names=tuple(self.file_names[i] for i in index.tolist()))
+
+    def of_groups(self, names: Iterable[str]) -> Table:
+        """The rows of the named groups. Raises DataError naming a group the table does not have."""
+        wanted = list(names)
+        unknown = [name for name in wanted if name not in self.group_names]
+        if unknown:
+            raise DataError(f"{self.name} has no group {', '.join(map(repr, unknown))}; it has {', '.join(self.group_names)}")
+        return self.rows(torch.isin(self.groups, torch.tensor([self.group_names.index(name) for name in wanted])))
+
+    def of_sources(self, sources: Iterable[int]) -> Table:
+        """The rows made by these sources (drawers, shots)."""
+        return self.rows(torch.isin(self.sources, torch.tensor(list(sources))))
+
+    def resized(self, size: int) -> Table:
+        """The same table with square images of ``size`` pixels: area averages when shrinking, bilinear when growing."""
+        if self.image_shape[1:] == (size, size):
+            return self
+        shrinks = size <= min(self.image_shape[1:])
+        mode = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
+        chunks = [F.interpolate(chunk.float(), size=(size, size), **mode) for chunk in self.images.split(2048)]
+        return dataclasses.replace(self, images=torch.cat([chunk.round().to(torch.uint8) for chunk in chunks]))
+
+    def save(self, folder: Path) -> None:
+        """Write the table to ``folder``, whole or not at all."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            np.save(made / "images.npy", self.images.numpy())
+            np.savez(made / "columns.npz", **{column: getattr(self, column).numpy() for column in _COLUMNS})
+            names = {field: getattr(self, field) for field in ("name", "class_names", "group_names", "file_names")}
+            (made / "table.json").write_text(json.dumps(names | {"fingerprint": self.fingerprint}))
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Table:
+        """The table saved in ``folder``, its images memory-mapped, its content checked against its fingerprint.
+
+        Raises:
+            DataError: nothing is there, it is unreadable, or its content has changed since it was saved.
+        """
+        try:
+            names = json.loads((folder / "table.json").read_text())
+            with np.load(folder / "columns.npz") as columns:
+                tensors = {column: torch.from_numpy(columns[column]) for column in _COLUMNS}
+            # Copy-on-write: torch wants writable memory, the file must not change.
+            images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"{folder} holds no readable table: {error}") from error
+        fingerprint = names.pop("fingerprint", None)
+        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in names.items()}
+        table = cls(images=images, **tensors, **lists)
+        if table.fingerprint != fingerprint:
+            raise DataError(f"{folder}: the content does not have the fingerprint it was saved with; delete the folder")
+        return table
+
+
+def assert_disjoint(**tables: Table) -> None:
+    """Raise DataError if a class occurs in two of the named tables: no class of an evaluation may be in training."""
+    seen: dict[int, str] = {}
+    for name, table in tables.items():
+        for label in table.classes.tolist():
+            if label in seen:
+                raise DataError(f"class {table.class_names[label]} is both in {seen[label]} and in {name}")
+            seen[label] = name
