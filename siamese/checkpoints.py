@@ -44,7 +44,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise UserError(f"there is no checkpoint {path}") from None
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         first = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} is not a whole checkpoint of this project ({type(error).__name__}: {first})") from error
+        raise UserError(
+            f"{path} is not a whole checkpoint of this project ({type(error).__name__}: {first})"
+        ) from error
 
 
 def check_fits(checkpoint: Checkpoint, system: nn.Module, path: str | Path) -> None:

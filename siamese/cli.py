@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from siamese.checkpoints import check_fits, read_checkpoint
 from siamese.errors import UserError
 from siamese.progress import TrainingBar
-from siamese.record import Beginning, GracefulStop, Record, earlier_metrics
+from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.run import best_precision, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
 
@@ -43,16 +45,19 @@ class Command(LightningCLI):
     """``fit``, ``validate``, ``test``, ``predict``. ``fit`` ends with a test of the best checkpoint."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--experiment", type=str, default="run", help="Name of the experiment, a folder below --runs.")
+        parser.add_argument(
+            "--experiment", type=str, default="run", help="Name of the experiment, a folder below --runs."
+        )
         parser.add_argument("--runs", type=str, default="runs", help="Folder that keeps the runs.")
-        parser.add_argument("--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run.")
+        parser.add_argument(
+            "--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run."
+        )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults(
             {
                 "checkpoint.monitor": "val/one_shot",
                 "checkpoint.mode": "max",
                 "checkpoint.filename": "best",
-                "checkpoint.save_last": True,
                 "checkpoint.auto_insert_metric_name": False,
                 "checkpoint.enable_version_counter": False,
             }
@@ -71,9 +76,11 @@ class Command(LightningCLI):
         resumed = config.get("ckpt_path")
         if resumed:
             check_fits(read_checkpoint(Path(resumed)), self.model, resumed)
-        self.folder = make_run_folder(Path(config.runs), experiment, "" if command == "fit" else f"-{command}")
-        if resumed and command == "fit":
-            earlier_metrics(Path(resumed), self.folder)
+        if config.resume:
+            self.folder = Path(resumed).parents[1]
+            keep_earlier_metrics(self.folder)
+        else:
+            self.folder = make_run_folder(Path(config.runs), experiment, "" if command == "fit" else f"-{command}")
         self._dump_config()
         stop, timer = GracefulStop(), Timer()
         typed = "python -m siamese " + shlex.join(sys.argv[1:])
@@ -81,11 +88,19 @@ class Command(LightningCLI):
         given = self._get(self.config_init, "trainer")
         own = {"default_root_dir": str(self.folder), "precision": given["precision"] or best_precision()}
         if given["logger"] is None:
-            own["logger"] = loggers(self.folder, experiment) if command == "fit" else loggers(self.folder, experiment)[:1]
+            own["logger"] = (
+                loggers(self.folder, experiment) if command == "fit" else loggers(self.folder, experiment)[:1]
+            )
         self._get(self.config_init, "checkpoint").dirpath = str(self.folder / "checkpoints")
         beginning = Beginning(self.folder, self.config_dump)
-        given["callbacks"] = [*(given["callbacks"] or []), stop, timer, beginning, record, TrainingBar()]
-        return super().instantiate_trainer(**own, **kwargs)
+        rates = [LearningRateMonitor()] if command == "fit" else []
+        given["callbacks"] = [*(given["callbacks"] or []), *rates, stop, timer, beginning, record, TrainingBar()]
+        trainer = super().instantiate_trainer(**own, **kwargs)
+        # After the one that keeps the best, so that the last checkpoint knows of it.
+        trainer.callbacks.append(  # type: ignore[attr-defined]
+            ModelCheckpoint(self.folder / "checkpoints", "last", save_top_k=1, enable_version_counter=False)
+        )
+        return trainer
 
     def after_fit(self) -> None:
         """The benchmark, on the best checkpoint; where none was chosen yet, on the network as it is."""
@@ -112,6 +127,11 @@ def _last_checkpoint(runs: Path) -> str:
 
 
 def run_command(arguments: list[str]) -> None:
+    # What Lightning warns of does not apply: batches are integers, there is nothing for workers to load; the run's
+    # folder holds earlier metrics on purpose; and it is this program that hands over the arguments.
+    does_not_apply = "IterableDataset.*__len__|many workers|LeafSpec|logs directory|args parameter is intended"
+    warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
     Command(
         Siamese,
@@ -137,5 +157,3 @@ def evaluate(arguments: list[str]) -> None:
         config.write(checkpoint.config_for("test"))
         config.flush()
         run_command(["test", "--config", config.name, "--ckpt_path", str(given.checkpoint), *options])
-
-

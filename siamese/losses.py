@@ -22,7 +22,9 @@ class Loss(nn.Module, ABC):
         """The similarity this loss teaches."""
 
     @abstractmethod
-    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+    def forward(
+        self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
+    ) -> Tensor:
         """The loss of a batch, a scalar.
 
         Args:
@@ -41,7 +43,9 @@ class PairLoss(Loss):
     def each(self, scores: Tensor, same: Tensor) -> Tensor:
         """Losses ``[P]`` of pairs with similarities ``[P]``, genuine where ``same`` (``bool [P]``) is true."""
 
-    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+    def forward(
+        self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
+    ) -> Tensor:
         if pairs is None:
             first, second = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
             scores = similarity(embeddings, embeddings)[first, second]
@@ -100,7 +104,9 @@ class MetricLearning(Loss):
     def similarity(self, embedding_size: int) -> Similarity:
         return Cosine()
 
-    def forward(self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None) -> Tensor:
+    def forward(
+        self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
+    ) -> Tensor:
         if pairs is not None:
             raise ValueError("pytorch-metric-learning's losses form their own pairs; use ClassBatches, not PairBatches")
         embeddings = embeddings.float()

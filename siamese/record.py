@@ -22,7 +22,7 @@ CHECKPOINT_KEY = "siamese"  # of what a checkpoint says about itself, beside Lig
 
 
 class GracefulStop(pl.Callback):
-    """Ctrl-C ends the training after the step it is in, as if it were over; a second one ends it at once."""
+    """Ctrl-C ends the training after the step it is in: it is validated and saved there. A second one ends it at once."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -37,8 +37,6 @@ class GracefulStop(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         signal.signal(signal.SIGINT, self._before)
-        if self.stopped and trainer.checkpoint_callback is not None:
-            trainer.save_checkpoint(Path(trainer.checkpoint_callback.dirpath) / "last.ckpt")  # type: ignore[attr-defined]
 
 
 class Record(pl.Callback):
@@ -54,12 +52,21 @@ class Record(pl.Callback):
     """
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], command: str, stop: GracefulStop, timer: Timer, resumed_from: str | None
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        command: str,
+        stop: GracefulStop,
+        timer: Timer,
+        resumed_from: str | None,
     ) -> None:
         self.folder, self.config, self.command, self.resumed_from = folder, config, command, resumed_from
         self.stop, self.timer = stop, timer
+        self.trained: tuple[float, int] | None = None  # seconds and steps
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[CHECKPOINT_KEY] = {
             "version": siamese.__version__,
@@ -69,8 +76,13 @@ class Record(pl.Callback):
             "train_seconds": self.timer.time_elapsed("train"),
         }
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Now, because loading the best checkpoint sets the timer back to when that was saved.
+        self.trained = self.timer.time_elapsed("train"), trainer.global_step
+
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._trained = checkpoint.get(CHECKPOINT_KEY, {}).get("train_seconds", 0.0), checkpoint.get("global_step", 0)
+        if self.trained is None:  # this process evaluates what another has trained
+            self.trained = checkpoint[CHECKPOINT_KEY]["train_seconds"], checkpoint["global_step"]
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -90,14 +102,13 @@ class Record(pl.Callback):
 
     def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        seconds, steps = self.timer.time_elapsed("train"), trainer.fit_loop.epoch_loop.global_step
-        if not seconds:  # evaluated, not trained, by this process
-            seconds, steps = getattr(self, "_trained", (None, None))
+        seconds, steps = self.trained or (None, None)
         best = getattr(trainer.checkpoint_callback, "best_model_path", "") or str(trainer.ckpt_path or "")
         inside = best.startswith(str(self.folder))
         return {
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
+            "trained_on": data.table("train").name,
             "fingerprint": data.fingerprint,
             "seed": self.config.get("seed_everything"),
             "commit": commit(),
@@ -121,7 +132,9 @@ class Record(pl.Callback):
         if official := shot.get("official"):
             rows.append(["this run", official["accuracy"], "measured in this run"])
         for each in shot.get("sampled", []):
-            rows.append([f"{each['protocol']} {each['n_way']}-way {each['k_shot']}-shot", each["accuracy"], "sampled episodes"])
+            rows.append(
+                [f"{each['protocol']} {each['n_way']}-way {each['k_shot']}-shot", each["accuracy"], "sampled episodes"]
+            )
         logged: dict[str, Any] = {"benchmark": wandb.Table(columns=["name", "accuracy", "source"], data=rows)}
         if official:
             per_run = [[number + 1, accuracy] for number, accuracy in enumerate(official["per_run"])]
@@ -161,9 +174,9 @@ class Beginning(pl.Callback):
                 logger.experiment.config.update(self.config | circumstances, allow_val_change=True)
 
 
-def earlier_metrics(resumed: Path, folder: Path) -> None:
-    """Keep the metrics of the run that is resumed from ``resumed`` beside the new run's, for the curves of the report."""
-    rows = read_metrics(resumed.parent.parent)
+def keep_earlier_metrics(folder: Path) -> None:
+    """Before a training is resumed in ``folder``: put aside its metrics, which the CSV logger would begin anew."""
+    rows = read_metrics(folder)
     if rows:
         names = list(dict.fromkeys(name for row in rows for name in row))
         lines = [",".join(names)] + [",".join(str(row.get(name, "")) for name in names) for row in rows]

@@ -22,8 +22,8 @@ ENVIRONMENT = "SIAMESE_RUN"  # how processes started by this one learn of its ru
 
 def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
     """A new ``runs/<experiment>/<time>``. Raises UserError where nothing can be written."""
-    if given := os.environ.get(ENVIRONMENT):
-        return Path(given)
+    if (given := os.environ.get(ENVIRONMENT)) and os.environ.get("LOCAL_RANK", "0") != "0":
+        return Path(given)  # a process started by Lightning writes where the one that started it does
     parent = runs / experiment
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + suffix
     for attempt in range(1000):
@@ -35,7 +35,9 @@ def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
                 continue  # two runs of one second
             raise UserError(f"{parent} is not a folder; choose another with --runs") from None
         except OSError as error:
-            raise UserError(f"cannot write runs to {parent} ({error.strerror}); choose another folder with --runs") from error
+            raise UserError(
+                f"cannot write runs to {parent} ({error.strerror}); choose another folder with --runs"
+            ) from error
         os.environ[ENVIRONMENT] = str(folder)
         return folder
     raise UserError(f"{parent} is full of runs of this second")
@@ -118,7 +120,9 @@ def _reachable() -> bool:
         return False
     url = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
     try:
-        with socket.create_connection((url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), timeout=5):
+        with socket.create_connection(
+            (url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), timeout=5
+        ):
             return True
     except OSError:
         return False

@@ -50,10 +50,14 @@ class Table:
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise DataError(f"{self.name}: images must be uint8 [N, C, H, W], not {self.images.dtype} {tuple(self.images.shape)}")
+            raise DataError(
+                f"{self.name}: images must be uint8 [N, C, H, W], not {self.images.dtype} {tuple(self.images.shape)}"
+            )
         wrong = [c for c in _COLUMNS if getattr(self, c).shape != (len(self),) or getattr(self, c).dtype != torch.int64]
         if wrong or len(self.file_names) != len(self):
-            raise DataError(f"{self.name}: {', '.join(wrong) or 'file_names'} must hold one int64 or name for each of {len(self)} images")
+            raise DataError(
+                f"{self.name}: {', '.join(wrong) or 'file_names'} must hold one int64 or name for each of {len(self)} images"
+            )
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -88,7 +92,9 @@ class Table:
         wanted = list(names)
         unknown = [name for name in wanted if name not in self.group_names]
         if unknown:
-            raise DataError(f"{self.name} has no group {', '.join(map(repr, unknown))}; it has {', '.join(self.group_names)}")
+            raise DataError(
+                f"{self.name} has no group {', '.join(map(repr, unknown))}; it has {', '.join(self.group_names)}"
+            )
         return self.rows(torch.isin(self.groups, torch.tensor([self.group_names.index(name) for name in wanted])))
 
     def of_sources(self, sources: Iterable[int]) -> Table:
@@ -143,9 +149,9 @@ class Table:
 
 def assert_disjoint(**tables: Table) -> None:
     """Raise DataError if a class occurs in two of the named tables: no class of an evaluation may be in training."""
-    seen: dict[int, str] = {}
+    seen: dict[str, str] = {}
     for name, table in tables.items():
         for label in table.classes.tolist():
-            if label in seen:
-                raise DataError(f"class {table.class_names[label]} is both in {seen[label]} and in {name}")
-            seen[label] = name
+            known = seen.setdefault(table.class_names[label], name)
+            if known != name:
+                raise DataError(f"class {table.class_names[label]} is both in {known} and in {name}")

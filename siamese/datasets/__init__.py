@@ -1,0 +1,1 @@
+"""Data sets: where images come from, their columns, their splits. One file each."""

@@ -7,6 +7,9 @@ A figure measured on it says nothing about Omniglot and is labelled with its own
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
@@ -71,7 +74,8 @@ class Glyphs(DataSet):
     def _draw(self) -> Table:
         counts = _counts(self.alphabets, *self.characters, generator(self.seed, VERSION))
         numbers = tqdm(range(self.alphabets), desc="drawing glyphs", unit="alphabet")
-        images = [draw(counts[i], self.drawers, self.size, generator(self.seed, VERSION, i)) for i in numbers]
+        with _one_thread():
+            images = [draw(counts[i], self.drawers, self.size, generator(self.seed, VERSION, i)) for i in numbers]
         group_names = [f"Glyphs-{i + 1:02d}" for i in range(self.alphabets)]
         class_names = [
             f"{group}/character{k + 1:02d}" for group, n in zip(group_names, counts, strict=True) for k in range(n)
@@ -90,6 +94,17 @@ class Glyphs(DataSet):
             group_names=tuple(group_names),
             file_names=tuple(f"{class_names[label]}/{label + 1:04d}_{source + 1:02d}.png" for label, source in marks),
         )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: the tensors are small, and threads that wait for one another can cost ten times as much."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _counts(alphabets: int, least: int, most: int, random: Generator) -> list[int]:

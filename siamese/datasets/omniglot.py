@@ -78,7 +78,9 @@ class Omniglot(DataSet):
 
 def _decode() -> Table:
     """The table from the two published zips."""
-    paths = [fetch("omniglot", half) for half in HALVES]  # both before the long part, so that a missing one is told at once
+    paths = [
+        fetch("omniglot", half) for half in HALVES
+    ]  # both before the long part, so that a missing one is told at once
     found = [entry for path, half in zip(paths, HALVES) for entry in _images(path, half)]
     found.sort(key=lambda entry: entry[0])  # NNNN_DD.png: character number, drawer
     files = tuple(file for _, file, _ in found)
@@ -129,7 +131,9 @@ def read_runs(path: Path, table: Table) -> Episodes:
                 queries.append([where[_ink(archive, name).tobytes()] for name in tests])
                 targets.append([training.index(name) for name in answers])
             except KeyError as error:
-                raise DataError(f"{path}: an image or list of {run} is missing, or is not one of the table's") from error
+                raise DataError(
+                    f"{path}: an image or list of {run} is missing, or is not one of the table's"
+                ) from error
     return Episodes(_rows(supports).unsqueeze(2), _rows(queries), _rows(targets))
 
 

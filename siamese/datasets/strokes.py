@@ -150,13 +150,13 @@ def trace(programs: Programs, mess: Tensor, rounding: Tensor, random: Generator)
         start = _at(placed, programs, stroke, torch.zeros(count))
         end = _at(placed, programs, stroke, torch.ones(count))
         own = placed[:, j] - start.unsqueeze(1)
-        bridge = (programs.bridges[:, j] >= 0) & ((end - start).norm(dim=-1) > 0.4 * programs.sizes[:, j])
-        bridge &= (reached - there).norm(dim=-1) > 0.15
-        spanned = there.unsqueeze(1) + _stretched(own, end - start, reached - there)
+        span = F.normalize(reached - there) * (reached - there).norm(dim=-1, keepdim=True).clamp_min(0.15)
+        spanned = there.unsqueeze(1) + _stretched(own, end - start, span)
         apart = programs.offsets[:, j]
         spread = 0.015 + 0.08 * apart.norm(dim=-1, keepdim=True)
         tied = placed[:, j] + (there - _at(placed, programs, stroke, ties[:, j, 1]) + apart).unsqueeze(1)
-        placed[:, j] = torch.where(bridge.view(-1, 1, 1), spanned, tied) + (spread * shifts[:, j]).unsqueeze(1)
+        ideal = torch.where(programs.bridges[:, j].view(-1, 1, 1) >= 0, spanned, tied)
+        placed[:, j] = ideal + (spread * shifts[:, j]).unsqueeze(1)
     return placed
 
 

@@ -84,7 +84,14 @@ class OneShot(Evaluator):
             earned = credits(episode_scores(embeddings, episodes, similarity), episodes.target)
             low, high = mean_interval(earned.mean(dim=1))
             section["sampled"].append(
-                {"protocol": protocol, "n_way": n, "k_shot": k, "accuracy": float(earned.mean()), "low": low, "high": high}
+                {
+                    "protocol": protocol,
+                    "n_way": n,
+                    "k_shot": k,
+                    "accuracy": float(earned.mean()),
+                    "low": low,
+                    "high": high,
+                }
                 | {"episodes": len(episodes), "trials": episodes.trials, "interval": "95 % t interval over episodes"}
             )
         shown = data.official or next(iter(self.sampled.values()))
@@ -115,7 +122,9 @@ class OneShot(Evaluator):
             {"name": name, "accuracy": accuracy, "source": f"measured here on {trials}"}
             for name, accuracy in pixel_baselines(table, first).items()
         ]
-        published = [{"name": name, "accuracy": accuracy, "source": "published"} for name, accuracy in PUBLISHED.items()]
+        published = [
+            {"name": name, "accuracy": accuracy, "source": "published"} for name, accuracy in PUBLISHED.items()
+        ]
         return measured + (published if official else [])
 
     def _draw_trials(self, table: Table, episodes: Episodes, scores: Tensor, earned: Tensor, word: str) -> None:
@@ -128,11 +137,15 @@ class OneShot(Evaluator):
             hardest = sorted(chosen, key=lambda place: float(margin[tuple(place)]))[:12]
             if hardest:
                 trials = [_trial(table, episodes, scores, e, q, word) for e, q in hardest]
-                title = {"failed": "Failed trials, the surest first", "solved": "Solved trials, the closest first"}[name]
+                title = {"failed": "Failed trials, the surest first", "solved": "Solved trials, the closest first"}[
+                    name
+                ]
                 self.pictures[f"trials_{name}.png"] = trial_sheet(trials, title)
         typical = (solved or failed)[len(solved or failed) // 2]
         shown = _trial(table, episodes, scores, *typical, word)
-        self.pictures["one_trial.png"] = trial(shown, f"{episodes.n_way}-way one-shot: which of these is the same character?")
+        self.pictures["one_trial.png"] = trial(
+            shown, f"{episodes.n_way}-way one-shot: which of these is the same character?"
+        )
 
 
 def _per_group(table: Table, episodes: Episodes, earned: Tensor) -> dict[str, dict[str, float]]:
@@ -141,7 +154,12 @@ def _per_group(table: Table, episodes: Episodes, earned: Tensor) -> dict[str, di
     for group in groups.unique().tolist():
         mine = earned[groups == group]
         low, high = wilson(float(mine.sum()), mine.numel())
-        found[table.group_names[group]] = {"accuracy": float(mine.mean()), "low": low, "high": high, "trials": mine.numel()}
+        found[table.group_names[group]] = {
+            "accuracy": float(mine.mean()),
+            "low": low,
+            "high": high,
+            "trials": mine.numel(),
+        }
     return found
 
 

@@ -29,7 +29,9 @@ class Verification(Evaluator):
         seed: of the pairs.
     """
 
-    def __init__(self, pairs: int = 10_000, within: float = 0.5, sources: list[int] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, pairs: int = 10_000, within: float = 0.5, sources: list[int] | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         self.pairs, self.within, self.sources, self.seed = pairs, within, sources, seed
 
@@ -46,7 +48,9 @@ class Verification(Evaluator):
     def report(self, system: Siamese, data: FewShotData) -> None:
         def scored(split: str, rows: torch.Tensor) -> torch.Tensor:
             first, second = system.embeddings(split).cpu()[rows].unbind(1)
-            return torch.cat([system.similarity.cpu().paired(a, b) for a, b in zip(first.split(1024), second.split(1024))])
+            return torch.cat(
+                [system.similarity.cpu().paired(a, b) for a, b in zip(first.split(1024), second.split(1024))]
+            )
 
         with torch.no_grad():
             val, test = scored("val", self.val[0]), scored("test", self.test[0])

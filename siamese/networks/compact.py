@@ -44,12 +44,17 @@ class Compact(nn.Module):
         """Embeddings ``[B, D]`` of images ``[B, channels, image_size, image_size]`` in [0, 1]."""
         if images.shape[1:] != self.image_shape:
             expected, given = ("x".join(map(str, shape)) for shape in (self.image_shape, images.shape[1:]))
-            raise UserError(f"this compact network takes images of {expected}, not {given}; its image_size and channels "
-                            "must be those of the data")
+            raise UserError(
+                f"this compact network takes images of {expected}, not {given}; its image_size and channels "
+                "must be those of the data"
+            )
         return self.embed(self.blocks(images).flatten(1))
 
 
 def _block(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+        nn.Conv2d(before, after, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
     )

@@ -53,6 +53,8 @@ class Koch(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``[B, 4096]`` in (0, 1) of images ``[B, 1, 105, 105]`` in [0, 1]. Raises UserError for other sizes."""
         if images.shape[1:] != (1, SIZE, SIZE):
-            raise UserError(f"the Koch network takes images of 1x105x105, not {'x'.join(map(str, images.shape[1:]))}; "
-                            "set --data.image_size 105, or use the compact network")
+            raise UserError(
+                f"the Koch network takes images of 1x105x105, not {'x'.join(map(str, images.shape[1:]))}; "
+                "set --data.image_size 105, or use the compact network"
+            )
         return self.layers(images)

@@ -123,12 +123,19 @@ class BatchStream(IterableDataset):
 
     Args:
         draw: gives the whole epoch of a number as ``[S, B]`` tensors.
-        epoch: gives the number of the epoch about to begin.
+        place: gives the number of the epoch about to begin, and how many of its batches are done already (a training
+            that was stopped within an epoch goes on there).
         rank, world: this process's number and how many there are.
     """
 
-    def __init__(self, draw: Callable[[int], IndexBatch], epoch: Callable[[], int], rank: int = 0, world: int = 1) -> None:
-        self.draw, self.epoch, self.rank, self.world = draw, epoch, rank, world
+    def __init__(
+        self,
+        draw: Callable[[int], IndexBatch],
+        place: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.draw, self.place, self.rank, self.world = draw, place, rank, world
         self.steps = draw(0).rows.shape[0] // world
         if self.steps == 0:
             raise UserError(f"an epoch has fewer batches than the {world} processes that share it")
@@ -137,6 +144,7 @@ class BatchStream(IterableDataset):
         return self.steps
 
     def __iter__(self) -> Iterator[IndexBatch]:
-        whole = self.draw(self.epoch())
-        for step in range(self.rank, self.steps * self.world, self.world):
+        epoch, done = self.place()
+        whole = self.draw(epoch)
+        for step in range(self.rank + done * self.world, self.steps * self.world, self.world):
             yield IndexBatch(*(column[step] for column in whole[:4]), whole.pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytorch_lightning as pl
@@ -73,7 +74,6 @@ class FewShotData(pl.LightningDataModule):
         self.splits: Splits | None = None
         self.official: Episodes | None = None
         self._on_device: dict[tuple[str, torch.device], Tensor] = {}
-        self._generator: tuple[tuple[int, ...], torch.Generator] | None = None
 
     def prepare_data(self) -> None:
         """Make the table once, in one process; ``setup`` then finds it in the cache."""
@@ -88,13 +88,18 @@ class FewShotData(pl.LightningDataModule):
             stand_in = self.source.stand_in()
             if self.strict or stand_in is None:
                 raise
-            print(f"{missing}.\nGoing on with {type(stand_in).__name__}, which are generated: no result below is one on "
-                  f"{type(self.source).__name__}. STRICT=1 makes this an error.", flush=True)
+            print(
+                f"{missing}.\nGoing on with {type(stand_in).__name__}, which are generated: no result below is one on "
+                f"{type(self.source).__name__}. STRICT=1 makes this an error.",
+                flush=True,
+            )
             self.source, table = stand_in, stand_in.load()
         self.fingerprint = table.fingerprint
         self.splits = self.source.split(table)
         self.official = self.source.official_runs(self.splits.test)
-        self.resized = {split: getattr(self.splits, split).resized(self.image_size) for split in ("train", "val", "test")}
+        self.resized = {
+            split: getattr(self.splits, split).resized(self.image_size) for split in ("train", "val", "test")
+        }
 
     def table(self, split: str) -> Table:
         """The split's table as it was loaded, at its own resolution."""
@@ -102,7 +107,9 @@ class FewShotData(pl.LightningDataModule):
         return getattr(self.splits, split)
 
     def train_dataloader(self) -> DataLoader:
-        return self._stream("train", lambda epoch: self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, epoch))
+        return self._stream(
+            "train", lambda epoch: self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, epoch)
+        )
 
     def val_dataloader(self) -> list[DataLoader]:
         """All validation images once, to embed; then a few fixed batches, to measure the loss."""
@@ -130,10 +137,14 @@ class FewShotData(pl.LightningDataModule):
         images = self.augment(images, index.turns, index.distort, self._augmenting(images.device))
         return Batch(images.contiguous(memory_format=torch.channels_last), split, index.labels, index.pairs)
 
-    def _stream(self, split: str, draw, share: bool = True) -> DataLoader:
+    def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:
         trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer and share else (0, 1)
-        stream = BatchStream(draw, lambda: trainer.current_epoch if trainer else 0, rank, world)
+        if trainer is None or not share:
+            stream = BatchStream(draw)
+        else:
+            done = trainer.fit_loop.epoch_loop.batch_progress.current
+            place = lambda: (trainer.current_epoch, done.ready)  # noqa: E731
+            stream = BatchStream(draw, place, trainer.global_rank, trainer.world_size)
         return DataLoader(_Labelled(split, stream), batch_size=None)
 
     def _rows(self, split: str) -> DataLoader:
@@ -148,13 +159,10 @@ class FewShotData(pl.LightningDataModule):
         return self._on_device[key][rows].float().div_(255)
 
     def _augmenting(self, device: torch.device) -> torch.Generator:
-        """The generator of this epoch and process, on the device."""
+        """The generator of this step and process, on the device; a resumed training draws what it would have drawn."""
         trainer = self.trainer
-        key = (self.seed, trainer.current_epoch, trainer.global_rank, AUGMENT) if trainer else (self.seed, 0, 0, AUGMENT)
-        if self._generator is None or self._generator[0] != key:
-            seed = generator(*key).initial_seed()
-            self._generator = key, torch.Generator(device).manual_seed(seed)
-        return self._generator[1]
+        step, rank = (trainer.global_step, trainer.global_rank) if trainer else (0, 0)
+        return torch.Generator(device).manual_seed(generator(self.seed, step, rank, AUGMENT).initial_seed())
 
 
 class _Labelled(torch.utils.data.IterableDataset):

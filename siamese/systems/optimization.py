@@ -39,8 +39,16 @@ class OneCycle(Optimization):
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        schedule = OneCycleLR(optimizer, self.lr, total_steps=steps, pct_start=self.warmup)
+        schedule = _Cycle(optimizer, self.lr, total_steps=steps, pct_start=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Cycle(OneCycleLR):
+    """A cycle that, resumed, has the length of the training it is in, which may have been prolonged."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        own = ("total_steps", "_schedule_phases")
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
 
 
 @dataclass
@@ -83,7 +91,9 @@ class LayerwiseSGD(Optimization):
         self.layers, self.decay, self.ramp_epochs = layers or {}, decay, ramp_epochs
 
     def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
-        named = {name: layer for name, layer in module.named_modules() if any(True for _ in layer.parameters(recurse=False))}
+        named = {
+            name: layer for name, layer in module.named_modules() if any(True for _ in layer.parameters(recurse=False))
+        }
         # A layer is called by the last part of its name: network.layers.conv1 is conv1.
         called = {name.rpartition(".")[2]: name for name in named}
         if unknown := set(self.layers) - set(called):

@@ -71,7 +71,9 @@ class Siamese(pl.LightningModule):
     on_test_epoch_start = on_validation_epoch_start
 
     def configure_optimizers(self) -> Any:
-        return self.optimization.configure(self, int(self.trainer.estimated_stepping_batches), self.trainer.max_epochs or 1)
+        return self.optimization.configure(
+            self, int(self.trainer.estimated_stepping_batches), self.trainer.max_epochs or 1
+        )
 
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
