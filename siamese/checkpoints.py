@@ -57,6 +57,6 @@ def check_fits(checkpoint: Checkpoint, system: nn.Module, path: str | Path) -> N
     if different:
         name = different[0]
         raise UserError(
-            f"{path} holds another architecture: {len(different)} of its tensors do not fit, for instance {name}, which is "
-            f"{theirs.get(name, 'missing')} there and {ours.get(name, 'missing')} here; use the configuration it was trained with"
+            f"{path} holds another architecture: {len(different)} of its tensors do not fit, for instance {name}, "
+            f"{theirs.get(name, 'missing')} there, {ours.get(name, 'missing')} here; use the configuration it was trained with"
         )

@@ -110,5 +110,6 @@ class MetricLearning(Loss):
         if pairs is not None:
             raise ValueError("pytorch-metric-learning's losses form their own pairs; use ClassBatches, not PairBatches")
         embeddings = embeddings.float()
-        mined = None if self.miner is None else self.miner(embeddings, labels)
-        return self.loss(embeddings, labels, mined)
+        with torch.autocast(embeddings.device.type, enabled=False):  # like all similarities, in float32
+            mined = None if self.miner is None else self.miner(embeddings, labels)
+            return self.loss(embeddings, labels, mined)

@@ -24,7 +24,18 @@ RIGHT, WRONG, ACCENT, PALE = "#0b7a8c", "#d9541e", "#b8862b", "#63abb7"
 PAPER_TO_INK = LinearSegmentedColormap.from_list("ink", ["#ffffff", INK])
 # Paul Tol's "muted" scheme without its palest colours, darkened where ink on white needs it; the markers tell apart
 # the groups that have to share a colour.
-GROUP_COLOURS = tuple(["#332288", "#0b7a8c", "#cc6677", "#117733", "#b8862b", "#882255", "#3f8fd2", "#8a8f2a", "#aa4499", "#5b6672"])
+GROUP_COLOURS = (
+    "#332288",
+    "#0b7a8c",
+    "#cc6677",
+    "#117733",
+    "#b8862b",
+    "#882255",
+    "#3f8fd2",
+    "#8a8f2a",
+    "#aa4499",
+    "#5b6672",
+)
 GROUP_MARKERS = ("o", "^", "s", "D", "v", "P")
 
 

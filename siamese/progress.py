@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,17 +26,24 @@ class TrainingBar(ProgressBar):
         if self._enabled:
             total, done = int(trainer.estimated_stepping_batches), trainer.global_step
             shown = None if sys.stderr.isatty() else True  # None: as tqdm decides; True: no bar, lines instead
+            self._began = time.monotonic()
             self._bar = tqdm(total=total, initial=done, desc="training", unit="step", disable=shown, dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         if self._bar is not None:
-            self._bar.update(trainer.global_step - self._bar.n if not self._bar.disable else 0)
+            self._bar.update()
             if trainer.global_step % 10 == 0:
                 self._bar.set_postfix_str(self._figures(trainer), refresh=False)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is not None and self._bar.disable and not trainer.sanity_checking:
-            print(f"step {trainer.global_step} of {self._bar.total}: {self._figures(trainer)}", flush=True)
+            left = (time.monotonic() - self._began) / max(trainer.global_step - self._bar.initial, 1)
+            left *= self._bar.total - trainer.global_step
+            print(
+                f"step {trainer.global_step} of {self._bar.total}: {self._figures(trainer)}, "
+                f"{tqdm.format_interval(left)} left",
+                flush=True,
+            )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is not None:

@@ -80,7 +80,9 @@ class Record(pl.Callback):
         # Now, because loading the best checkpoint sets the timer back to when that was saved.
         self.trained = self.timer.time_elapsed("train"), trainer.global_step
 
-    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         if self.trained is None:  # this process evaluates what another has trained
             self.trained = checkpoint[CHECKPOINT_KEY]["train_seconds"], checkpoint["global_step"]
 

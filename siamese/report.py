@@ -136,7 +136,7 @@ def benchmark_table(results: Results) -> str:
     """The results as plain text for a terminal, at most 100 columns wide."""
     data, official, lines = _dataset(results), _official(results), []
     if not _comparable(results):
-        lines += _wrap(f"Measured on {data}: not comparable with published Omniglot figures.") + [""]
+        lines += [*_wrap(f"Measured on {data}: not comparable with published Omniglot figures."), ""]
     if official:
         lines += _wrap(f"One-shot accuracy on {data} in %: {_how(official)}")
     for row in standing(results):

@@ -11,18 +11,20 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlparse
 
+import requests
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from siamese.datasets.base import PROJECT
 from siamese.errors import UserError
 
+INIT_SECONDS = 30  # for W&B's server to accept a run, before the run goes offline
 ENVIRONMENT = "SIAMESE_RUN"  # how processes started by this one learn of its run folder
 
 
 def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
     """A new ``runs/<experiment>/<time>``. Raises UserError where nothing can be written."""
-    if (given := os.environ.get(ENVIRONMENT)) and os.environ.get("LOCAL_RANK", "0") != "0":
+    if (given := os.environ.get(ENVIRONMENT)) and _started_by_lightning():
         return Path(given)  # a process started by Lightning writes where the one that started it does
     parent = runs / experiment
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + suffix
@@ -88,41 +90,52 @@ def loggers(folder: Path, experiment: str) -> list[Logger]:
     """CSV always; W&B as ``WANDB_MODE`` says, else online with a key and a network, else offline."""
     made: list[Logger] = [CSVLogger(folder, name="", version="")]
     mode = os.environ.get("WANDB_MODE", "")
-    if mode == "disabled":
+    if mode == "disabled" or _started_by_lightning():
         return made
-    offline = mode in ("offline", "dryrun") or not _reachable()
+    if mode not in ("offline", "dryrun") and _reachable():
+        with contextlib.suppress(Exception):  # whatever the server does, a training goes on without it
+            return [*made, _wandb(folder, experiment, offline=False)]
+        print("W&B's server did not take the run")
     try:
-        wandb = WandbLogger(
-            name=folder.name, save_dir=folder, project=os.environ.get("WANDB_PROJECT", "siamese"), group=experiment,
-            offline=offline, settings=_settings(),
-        )  # fmt: skip
-        _ = wandb.experiment  # starts it, so that what fails, fails here
-    except Exception as error:  # whatever W&B meets, a training goes on without it
+        logger = _wandb(folder, experiment, offline=True)
+    except Exception as error:
         print(f"W&B cannot log this run ({type(error).__name__}: {error}); metrics.csv has it all")
         return made
-    if offline:
-        print(f"W&B logs offline; send it later with: wandb sync {Path(wandb.experiment.dir).parent}")
-    return [*made, wandb]
+    print(f"W&B logs offline; send it later with: wandb sync {Path(logger.experiment.dir).parent}")
+    return [*made, logger]
 
 
-def _settings():
+def _started_by_lightning() -> bool:
+    """Whether this is a further process of a distributed training, which leaves logging to the first."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def _wandb(folder: Path, experiment: str, offline: bool) -> WandbLogger:
     import wandb
 
-    # A server that stops answering must not hold up a training or its end.
-    return wandb.Settings(init_timeout=30, finish_timeout=60, finish_timeout_raises=False, silent=True, console="off")
+    logger = WandbLogger(
+        name=folder.name,
+        save_dir=folder,
+        project=os.environ.get("WANDB_PROJECT", "siamese"),
+        group=experiment,
+        offline=offline,
+        # A server that stops answering must not hold up a training or its end.
+        settings=wandb.Settings(
+            init_timeout=INIT_SECONDS, finish_timeout=60, finish_timeout_raises=False, silent=True, console="off"
+        ),
+    )
+    _ = logger.experiment  # starts it, so that what fails, fails here
+    return logger
 
 
 def _reachable() -> bool:
     """Whether W&B has a key and its server answers within a few seconds."""
-    import wandb
-
-    if not wandb.api.api_key:
+    server = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+    if not os.environ.get("WANDB_API_KEY") and requests.utils.get_netrc_auth(server) is None:
         return False
-    url = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
+    url = urlparse(server)
     try:
-        with socket.create_connection(
-            (url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), timeout=5
-        ):
+        with socket.create_connection((url.hostname or "", url.port or (443 if url.scheme == "https" else 80)), 5):
             return True
     except OSError:
         return False

@@ -45,7 +45,8 @@ class WeightedL1(Similarity):
         return self.bias + same - other
 
     def paired(self, first: Tensor, second: Tensor) -> Tensor:
-        return self.bias + (first.float() - second.float()).abs() @ self.alpha
+        # Not a matrix product, which autocast would compute in bfloat16.
+        return self.bias + ((first.float() - second.float()).abs() * self.alpha).sum(dim=-1)
 
 
 class Euclidean(Similarity):
@@ -63,7 +64,12 @@ class Cosine(Similarity):
     """The cosine of the angle between two embeddings, in [-1, 1]."""
 
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
-        return F.normalize(queries.float(), dim=-1) @ F.normalize(supports.float(), dim=-1).mT
+        queries, supports = F.normalize(queries.float(), dim=-1), F.normalize(supports.float(), dim=-1)
+        # 1 - d^2 / 2 of unit vectors. A matrix product may round equal pairs differently, which breaks their tie, and
+        # autocast would compute it in bfloat16.
+        distance = torch.cdist(queries, supports, compute_mode="donot_use_mm_for_euclid_dist")
+        nothing = ~queries.any(dim=-1, keepdim=True) | ~supports.any(dim=-1).unsqueeze(-2)
+        return (1 - distance.square() / 2).masked_fill(nothing, 0.0)
 
     def paired(self, first: Tensor, second: Tensor) -> Tensor:
         return F.cosine_similarity(first.float(), second.float(), dim=-1)

@@ -10,10 +10,12 @@ import hashlib
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,13 +136,15 @@ class Table:
         try:
             names = json.loads((folder / "table.json").read_text())
             with np.load(folder / "columns.npz") as columns:
-                tensors = {column: torch.from_numpy(columns[column]) for column in _COLUMNS}
+                tensors: dict[str, Any] = {column: torch.from_numpy(columns[column]) for column in _COLUMNS}
             # Copy-on-write: torch wants writable memory, the file must not change.
             images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{folder} holds no readable table: {error}") from error
         fingerprint = names.pop("fingerprint", None)
-        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in names.items()}
+        lists: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in names.items()
+        }
         table = cls(images=images, **tensors, **lists)
         if table.fingerprint != fingerprint:
             raise DataError(f"{folder}: the content does not have the fingerprint it was saved with; delete the folder")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,6 +27,7 @@ from siamese.tables import Table
 HALVES = ("images_background.zip", "images_evaluation.zip")
 SIZE = 105
 DRAWERS = 20
+RUNS = 20  # of as many trials with as many classes
 
 
 class Omniglot(DataSet):
@@ -81,7 +83,7 @@ def _decode() -> Table:
     paths = [
         fetch("omniglot", half) for half in HALVES
     ]  # both before the long part, so that a missing one is told at once
-    found = [entry for path, half in zip(paths, HALVES) for entry in _images(path, half)]
+    found = [entry for path, half in zip(paths, HALVES, strict=False) for entry in _images(path, half)]
     found.sort(key=lambda entry: entry[0])  # NNNN_DD.png: character number, drawer
     files = tuple(file for _, file, _ in found)
     classes = tuple(dict.fromkeys(str(PurePosixPath(file).parent) for file in files))
@@ -125,15 +127,19 @@ def read_runs(path: Path, table: Table) -> Episodes:
         for run in runs:
             try:
                 lines = archive.read(f"{run}/class_labels.txt").decode().split("\n")
-                tests, answers = zip(*(line.split() for line in lines if line.strip()))
+                tests, answers = zip(*(line.split() for line in lines if line.strip()), strict=False)
                 training = sorted(set(answers))
                 supports.append([where[_ink(archive, name).tobytes()] for name in training])
                 queries.append([where[_ink(archive, name).tobytes()] for name in tests])
                 targets.append([training.index(name) for name in answers])
-            except KeyError as error:
+            except (KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
                 raise DataError(
                     f"{path}: an image or list of {run} is missing, or is not one of the table's"
                 ) from error
+    if [len(row) for row in supports + queries + targets] != 3 * RUNS * [RUNS]:
+        raise DataError(
+            f"{path} does not hold {RUNS} runs of {RUNS} trials in {RUNS} ways; delete it and fetch it again"
+        )
     return Episodes(_rows(supports).unsqueeze(2), _rows(queries), _rows(targets))
 
 
@@ -153,7 +159,7 @@ def _ink(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(archive.read(name))) as image:
             pixels = np.asarray(image.convert("L"))
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+    except (OSError, EOFError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{archive.filename}: {name} is not a readable image ({error})") from error
     if pixels.shape != (SIZE, SIZE):
         raise DataError(f"{archive.filename}: {name} has {pixels.shape[1]}x{pixels.shape[0]} pixels, not {SIZE}x{SIZE}")

@@ -133,16 +133,14 @@ class OneShot(Evaluator):
         best_other = scores.scatter(2, episodes.target.unsqueeze(2), -torch.inf).amax(dim=2)
         margin = target - best_other
         failed, solved = (earned < 1).nonzero().tolist(), (earned == 1).nonzero().tolist()
+        titles = {"failed": "Failed trials, the surest first", "solved": "Solved trials, the closest first"}
         for name, chosen in (("failed", failed), ("solved", solved)):
             hardest = sorted(chosen, key=lambda place: float(margin[tuple(place)]))[:12]
             if hardest:
                 trials = [_trial(table, episodes, scores, e, q, word) for e, q in hardest]
-                title = {"failed": "Failed trials, the surest first", "solved": "Solved trials, the closest first"}[
-                    name
-                ]
-                self.pictures[f"trials_{name}.png"] = trial_sheet(trials, title)
-        typical = (solved or failed)[len(solved or failed) // 2]
-        shown = _trial(table, episodes, scores, *typical, word)
+                self.pictures[f"trials_{name}.png"] = trial_sheet(trials, titles[name])
+        episode, query = (solved or failed)[len(solved or failed) // 2]
+        shown = _trial(table, episodes, scores, episode, query, word)
         self.pictures["one_trial.png"] = trial(
             shown, f"{episodes.n_way}-way one-shot: which of these is the same character?"
         )

@@ -83,4 +83,5 @@ def best_threshold(scores: Tensor, same: Tensor) -> float:
 
 def accuracy(scores: Tensor, same: Tensor, threshold: float) -> float:
     """Share of the pairs judged rightly at a threshold chosen elsewhere."""
-    return float(((scores >= threshold) == same).double().mean())
+    # In float64, in which the threshold is: rounded to float32 it could be the score that it stands above.
+    return float(((scores.double() >= threshold) == same).double().mean())

@@ -49,7 +49,10 @@ class Verification(Evaluator):
         def scored(split: str, rows: torch.Tensor) -> torch.Tensor:
             first, second = system.embeddings(split).cpu()[rows].unbind(1)
             return torch.cat(
-                [system.similarity.cpu().paired(a, b) for a, b in zip(first.split(1024), second.split(1024))]
+                [
+                    system.similarity.cpu().paired(a, b)
+                    for a, b in zip(first.split(1024), second.split(1024), strict=False)
+                ]
             )
 
         with torch.no_grad():

@@ -147,4 +147,5 @@ class BatchStream(IterableDataset):
         epoch, done = self.place()
         whole = self.draw(epoch)
         for step in range(self.rank + done * self.world, self.steps * self.world, self.world):
-            yield IndexBatch(*(column[step] for column in whole[:4]), whole.pairs)
+            rows, labels, turns, distort = (column[step] for column in whole[:4])
+            yield IndexBatch(rows, labels, turns, distort, whole.pairs)

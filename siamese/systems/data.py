@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytorch_lightning as pl
@@ -148,8 +148,7 @@ class FewShotData(pl.LightningDataModule):
         return DataLoader(_Labelled(split, stream), batch_size=None)
 
     def _rows(self, split: str) -> DataLoader:
-        chunks = torch.arange(len(self.resized[split])).split(self.eval_batch)
-        return DataLoader([RowBatch(split, rows) for rows in chunks], batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(_Rows(split, len(self.resized[split]), self.eval_batch), batch_size=None)
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
         """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
@@ -163,6 +162,19 @@ class FewShotData(pl.LightningDataModule):
         trainer = self.trainer
         step, rank = (trainer.global_step, trainer.global_rank) if trainer else (0, 0)
         return torch.Generator(device).manual_seed(generator(self.seed, step, rank, AUGMENT).initial_seed())
+
+
+class _Rows(torch.utils.data.IterableDataset):
+    """All rows of a split in order, in every process: of a list Lightning would give each process a share only."""
+
+    def __init__(self, split: str, rows: int, batch: int) -> None:
+        self.batches = [RowBatch(split, chunk) for chunk in torch.arange(rows).split(batch)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        return iter(self.batches)
 
 
 class _Labelled(torch.utils.data.IterableDataset):

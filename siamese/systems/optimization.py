@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
@@ -38,8 +39,10 @@ class OneCycle(Optimization):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        schedule = _Cycle(optimizer, self.lr, total_steps=steps, pct_start=self.warmup)
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=True)
+        # torch divides by the length of the rise, warmup * steps - 1, which must not be 0.
+        rise = 0.0 if self.warmup * steps == 1 else self.warmup
+        schedule = _Cycle(optimizer, self.lr, total_steps=steps, pct_start=rise)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -94,8 +97,9 @@ class LayerwiseSGD(Optimization):
         named = {
             name: layer for name, layer in module.named_modules() if any(True for _ in layer.parameters(recurse=False))
         }
-        # A layer is called by the last part of its name: network.layers.conv1 is conv1.
-        called = {name.rpartition(".")[2]: name for name in named}
+        # A layer is called by the last part of its name, network.layers.conv1 is conv1, or where that names several, by all.
+        last = Counter(name.rpartition(".")[2] for name in named)
+        called = {short if last[short := name.rpartition(".")[2]] == 1 else name: name for name in named}
         if unknown := set(self.layers) - set(called):
             raise UserError(f"there is no layer {', '.join(sorted(unknown))}; there are {', '.join(called)}")
         groups = []
@@ -124,7 +128,7 @@ class MomentumRamp(LRScheduler):
         self.decay, self.epochs = decay, max(epochs, 1)
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         done = min(1.0, self.last_epoch / self.epochs)
         for group in self.optimizer.param_groups:
             group["momentum"] = self.START + (group["final_momentum"] - self.START) * done

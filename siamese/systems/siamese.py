@@ -33,7 +33,7 @@ class Siamese(pl.LightningModule):
         optimization: Optimization | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.similarity = similarity or loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
         self.optimization = optimization or OneCycle()

@@ -1,0 +1,57 @@
+"""Every YAML in experiments/ builds, trains two steps on a few generated characters, and reports."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from siamese.__main__ import main
+from siamese.datasets.glyphs import Glyphs
+from siamese.datasets.omniglot import Omniglot
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
+
+
+@pytest.fixture
+def few_characters(monkeypatch, tmp_path):
+    """Omniglot and the glyphs made small, and a folder of images."""
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "data"))
+    small = Glyphs(alphabets=5, characters=(20, 20))
+    table = small.load()
+    for source in (Glyphs, Omniglot):
+        monkeypatch.setattr(source, "load", lambda self: table)
+        monkeypatch.setattr(source, "split", lambda self, table: small_split(table))
+    monkeypatch.setattr(Omniglot, "official_runs", lambda self, test: None)
+    for row in range(0, len(table), 50):
+        folder = tmp_path / "images" / f"class {table.labels[row] // 10}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for copy in range(4):
+            Image.fromarray(table.images[row + copy, 0].numpy()).save(folder / f"{row} {copy}.png")
+    return tmp_path
+
+
+small_split = Glyphs(alphabets=5).split
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_experiment(path, few_characters):
+    config = yaml.safe_load(path.read_text())
+    options = ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.val_batches", "1"]
+    if config["data"]["sampler"]["class_path"].endswith("PairBatches"):
+        options += ["--data.sampler.batch", "4"]  # 150,000 pairs are another matter
+    if config["data"]["source"]["class_path"].endswith("Folder"):
+        options += ["--data.source.init_args.root", str(few_characters / "images")]
+    assert main(["fit", "--config", str(path), "--runs", str(few_characters / "runs"), *options]) == 0
+    (results,) = few_characters.glob("runs/*/latest/results.json")
+    found = json.loads(results.read_text())
+    assert found["steps"] == 2
+    assert 0 <= found["verification"]["eer"] <= 1
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_header_says_how_to_run_it_and_what_to_expect(path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert any(line.startswith("# Command:") for line in header)
+    assert any(line.startswith("# Expected:") for line in header)
