@@ -26,7 +26,7 @@ class TrainingBar(ProgressBar):
         if self._enabled:
             total, done = int(trainer.estimated_stepping_batches), trainer.global_step
             shown = None if sys.stderr.isatty() else True  # None: as tqdm decides; True: no bar, lines instead
-            self._began = time.monotonic()
+            self._began, self._first = time.monotonic(), done
             self._bar = tqdm(total=total, initial=done, desc="training", unit="step", disable=shown, dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
@@ -37,8 +37,8 @@ class TrainingBar(ProgressBar):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is not None and self._bar.disable and not trainer.sanity_checking:
-            left = (time.monotonic() - self._began) / max(trainer.global_step - self._bar.initial, 1)
-            left *= self._bar.total - trainer.global_step
+            left = (time.monotonic() - self._began) / max(trainer.global_step - self._first, 1)
+            left *= int(self._bar.total or 0) - trainer.global_step
             print(
                 f"step {trainer.global_step} of {self._bar.total}: {self._figures(trainer)}, "
                 f"{tqdm.format_interval(left)} left",

@@ -139,13 +139,13 @@ class Table:
                 tensors: dict[str, Any] = {column: torch.from_numpy(columns[column]) for column in _COLUMNS}
             # Copy-on-write: torch wants writable memory, the file must not change.
             images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            fingerprint = names.pop("fingerprint")
+            lists: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in names.items()
+            }
+            table = cls(images=images, **tensors, **lists)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise DataError(f"{folder} holds no readable table: {error}") from error
-        fingerprint = names.pop("fingerprint", None)
-        lists: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in names.items()
-        }
-        table = cls(images=images, **tensors, **lists)
         if table.fingerprint != fingerprint:
             raise DataError(f"{folder}: the content does not have the fingerprint it was saved with; delete the folder")
         return table

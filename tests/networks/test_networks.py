@@ -1,0 +1,95 @@
+"""Embedding networks: their size, shapes and initialisation."""
+
+import pytest
+import torch
+from torch import nn
+
+from siamese.errors import UserError
+from siamese.networks import Compact, Koch
+from siamese.similarity import WeightedL1
+
+
+@pytest.fixture(scope="module")
+def koch() -> Koch:
+    torch.manual_seed(0)
+    return Koch()
+
+
+def size(*modules: nn.Module) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def test_koch_has_the_published_number_of_parameters(koch):
+    assert size(koch, WeightedL1(koch.embedding_size)) == 38_951_745
+    assert size(koch) == 38_947_648
+
+
+def test_koch_has_the_published_stages(koch):
+    """Figure 4: 105x105 -> 96x96 -> 48x48 -> 42x42 -> 21x21 -> 18x18 -> 9x9 -> 6x6 -> 4096."""
+    shapes = {}
+    for name, layer in koch.layers.named_children():
+        layer.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape[1:])}))
+    with torch.no_grad():
+        embeddings = koch(torch.rand(2, 1, 105, 105))
+    stages = ("conv1", "pool1", "conv2", "pool2", "conv3", "pool3", "conv4", "flatten", "fc")
+    assert [shapes[stage] for stage in stages] == [
+        (64, 96, 96), (64, 48, 48), (128, 42, 42), (128, 21, 21), (128, 18, 18), (128, 9, 9), (256, 6, 6), (9216,), (4096,)
+    ]  # fmt: skip
+    assert embeddings.shape == (2, 4096)
+    assert embeddings.min() >= 0
+    assert embeddings.max() <= 1
+
+
+def test_koch_starts_as_published(koch):
+    """Section 3.2: weights N(0, 0.01), of the fully connected layer N(0, 0.2); biases N(0.5, 0.01)."""
+    for name, layer in koch.layers.named_children():
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        expected = 0.2 if name == "fc" else 0.01
+        assert abs(float(layer.weight.mean())) < 0.05 * expected
+        assert float(layer.weight.std()) == pytest.approx(expected, rel=0.03)
+        assert float(layer.bias.mean()) == pytest.approx(0.5, abs=0.006)
+        assert float(layer.bias.std()) == pytest.approx(0.01, rel=0.35)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 35, 35), (2, 3, 105, 105), (2, 1, 104, 105)])
+def test_koch_tells_a_wrong_size(koch, shape):
+    with pytest.raises(UserError, match=f"1x105x105, not {'x'.join(map(str, shape[1:]))}"):
+        koch(torch.rand(shape))
+
+
+@pytest.mark.parametrize("widths", [(4,), (4, 6, 8), (64, 128, 256, 256)])
+@pytest.mark.parametrize(("channels", "image_size"), [(1, 35), (3, 28)])
+def test_compact_takes_what_it_is_told(widths, channels, image_size):
+    network = Compact(widths, embedding_size=10, channels=channels, image_size=image_size)
+    assert network(torch.rand(3, channels, image_size, image_size)).shape == (3, 10)
+    assert network.embedding_size == 10
+    with pytest.raises(UserError, match=f"{channels}x{image_size}x{image_size}, not {channels}x36x36"):
+        network(torch.rand(3, channels, 36, 36))
+    with pytest.raises(UserError, match="channels"):
+        network(torch.rand(3, channels + 1, image_size, image_size))
+
+
+def test_compact_blocks_halve_the_image():
+    network = Compact((4, 6, 8), image_size=35)
+    image, shapes = torch.rand(2, 1, 35, 35), []
+    for block in network.blocks:
+        image = block(image)
+        shapes.append(tuple(image.shape[1:]))
+    assert shapes == [(4, 17, 17), (6, 8, 8), (8, 4, 4)]
+    assert image.min() >= 0, "blocks end with a ReLU"
+
+
+def test_too_many_blocks_are_told():
+    Compact((2,) * 5, image_size=35)
+    with pytest.raises(UserError, match="6 blocks halve an image of 35 pixels to nothing"):
+        Compact((2,) * 6, image_size=35)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_an_image_is_embedded_alike_in_any_batch(scale):
+    network = Compact((4, 6), 8, image_size=16).eval()
+    images = scale * torch.rand(5, 1, 16, 16)
+    with torch.no_grad():
+        alone = torch.cat([network(image.unsqueeze(0)) for image in images])
+        torch.testing.assert_close(network(images), alone)
