@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 import shlex
 import sys
 import warnings
@@ -27,18 +28,26 @@ class Parser(LightningArgumentParser):
     """Names the nearest right option where one is misspelt."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        known = {option.lstrip("-") for option in self._option_string_actions}
-        leaves = {name.rpartition(".")[2] for name in known}
-        for word in message.replace("'", '"').split('"')[1::2] + message.replace("=", " ").split():
-            word = word.strip("-,.:'\"")
-            close = difflib.get_close_matches(word, known, 1, 0.75) or difflib.get_close_matches(
-                word.rpartition(".")[2], leaves, 1, 0.75
-            )
-            if len(word) > 2 and word not in known | leaves and close:
-                message += f"\nDid you mean {close[0]!r}?"
+        known = _options(self)
+        words = re.findall(r"'([^']+)'|--([\w.]+)", message)
+        wrong = [word for pair in words for word in pair if word and word not in known]
+        for word in wrong:
+            # The nearest whole option; else the nearest in its last part, for options of a class named in the YAML.
+            leaves = {option.rpartition(".")[2] for option in known}
+            near = difflib.get_close_matches(word, known, 1, 0.8)
+            near = near or difflib.get_close_matches(word.rpartition(".")[2], leaves, 1, 0.8)
+            if near:
+                message += f"\nDid you mean {near[0]!r}?"
                 break
-        print(f"error: {message}\n(all options: python -m siamese {self.prog.split()[-1]} --help)", file=sys.stderr)
+        print(f"error: {message}\n(all options: python -m siamese <command> --help)", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _options(parser: Any) -> set[str]:
+    """The option names of a parser and of its subcommands, and the subcommands themselves."""
+    found = {option.lstrip("-") for option in parser._option_string_actions}
+    commands = getattr(getattr(parser, "_subcommands_action", None), "_name_parser_map", {})
+    return found.union(commands, *(_options(each) for each in commands.values()))
 
 
 class Command(LightningCLI):

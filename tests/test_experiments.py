@@ -38,7 +38,7 @@ small_split = Glyphs(alphabets=5).split
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_experiment(path, few_characters):
     config = yaml.safe_load(path.read_text())
-    options = ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.val_batches", "1"]
+    options = ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
     if config["data"]["sampler"]["class_path"].endswith("PairBatches"):
         options += ["--data.sampler.batch", "4"]  # 150,000 pairs are another matter
     if config["data"]["source"]["class_path"].endswith("Folder"):

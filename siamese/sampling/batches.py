@@ -66,7 +66,7 @@ class ClassBatches(Sampler):
         rows, counts, group = class_rows(table)
         if len(rows) * symmetries < self.classes or counts.min() < self.shots:
             raise UserError(
-                f"batches of {self.classes} classes x {self.shots} images cannot be drawn from {table.name}: training "
+                f"batches of {self.classes} classes x {self.shots} images cannot be drawn from {table.name}: here it "
                 f"has {len(rows) * symmetries} classes, the smallest of {int(counts.min())} images"
             )
         draw = generator(seed, epoch)

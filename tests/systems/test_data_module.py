@@ -1,0 +1,198 @@
+"""The data module: what it falls back to, what its loaders hold, and what a batch is on the device."""
+
+import dataclasses
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from siamese.augment import Affine
+from siamese.datasets.base import DataSet, Splits
+from siamese.errors import DataUnavailable, UserError
+from siamese.losses import Contrastive
+from siamese.networks import Compact
+from siamese.sampling.batches import ClassBatches, IndexBatch, PairBatches
+from siamese.systems import FewShotData, Siamese
+from siamese.systems.data import Batch, RowBatch
+from siamese.tables import Table
+
+
+class Own(DataSet):
+    """Two groups teach, one chooses, one reports; without a table it is out of reach."""
+
+    def __init__(self, table: Table | None, instead: DataSet | None = None) -> None:
+        self.given, self.instead = table, instead
+
+    def load(self) -> Table:
+        if self.given is None:
+            raise DataUnavailable("it is nowhere")
+        return self.given
+
+    def split(self, table: Table) -> Splits:
+        return Splits(*(table.of_groups([f"group {n}" for n in part]) for part in ((0, 1), (2,), (3,))))
+
+    def stand_in(self) -> DataSet | None:
+        return self.instead
+
+
+class Invented(Own):
+    """Another data set's stand-in."""
+
+
+def data_of(source: DataSet | Table, **options) -> FewShotData:
+    source = Own(source) if isinstance(source, Table) else source
+    options = {"sampler": ClassBatches(4, 2, None, 6), "augment": Affine(), "image_size": 28} | options
+    return FewShotData(source, **options)
+
+
+def ready(source: DataSet | Table, **options) -> FewShotData:
+    data = data_of(source, **options)
+    data.setup("fit")
+    return data
+
+
+def test_what_cannot_be_had_is_replaced_and_said_so(tiny, capsys):
+    drawn = dataclasses.replace(tiny, name="invented")
+    data = ready(Own(None, Invented(drawn)))
+    said = capsys.readouterr().out
+    assert "it is nowhere" in said
+    assert "Going on with Invented" in said
+    assert "no result below is one on Own" in said
+    assert {data.table(split).name for split in ("train", "val", "test")} == {"invented"}
+    assert data.fingerprint == drawn.fingerprint
+
+
+def test_data_that_can_be_had_is_not_replaced(tiny, capsys):
+    data = ready(Own(tiny, Invented(dataclasses.replace(tiny, name="invented"))))
+    assert data.table("test").name == "tiny"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_strict_or_without_a_stand_in_missing_data_is_an_error(tiny, strict):
+    with pytest.raises(DataUnavailable, match="nowhere"):
+        ready(Own(None, Invented(tiny) if strict else None), strict=strict)
+
+
+def test_symmetries_that_are_no_group_are_refused(tiny):
+    with pytest.raises(UserError, match="must be 1, 4 or 8, not 2"):
+        data_of(tiny, symmetries=2)
+
+
+def test_no_loader_touches_a_pixel(tiny):
+    """They hold integers only: rows of a table whose images cannot be looked at."""
+    data = ready(tiny)
+    blind = torch.empty(0, 1, 0, 0, dtype=torch.uint8)
+    for table in data.resized.values():
+        object.__setattr__(table, "images", blind.expand(len(table.labels), 1, 0, 0))
+    batches = [batch for loader in [data.train_dataloader(), *data.val_dataloader()] for batch in loader]
+    assert len(batches) > 3
+    for batch in batches:
+        tensors = batch[1:] if isinstance(batch, RowBatch) else batch[1]
+        assert all(x.dtype in (torch.int64, torch.bool) for x in tensors if isinstance(x, Tensor))
+
+
+def test_every_loader_is_safe_from_being_shared_out_anew(tiny):
+    """Lightning gives each process a share of all data sets but iterable ones, and so would lose rows of a split."""
+    data = ready(tiny)
+    loaders = [data.train_dataloader(), *data.val_dataloader(), *data.test_dataloader(), data.predict_dataloader()]
+    assert all(isinstance(loader.dataset, IterableDataset) for loader in loaders)
+
+
+@pytest.mark.parametrize("eval_batch", [1, 7, 30, 512])
+def test_all_rows_are_embedded_once_and_in_order(tiny, eval_batch):
+    data = ready(tiny, eval_batch=eval_batch)
+    loaders = {"val": data.val_dataloader()[0], "test": data.predict_dataloader()}
+    tests = dict(zip(("val", "test"), data.test_dataloader(), strict=True))
+    for split, loader in [*loaders.items(), *tests.items()]:
+        batches = list(loader)
+        assert len(loader) == len(batches)
+        assert all(batch.split == split and len(batch.rows) <= eval_batch for batch in batches)
+        assert torch.cat([batch.rows for batch in batches]).tolist() == list(range(30))
+        images = torch.cat([data.on_after_batch_transfer(batch, 0).images for batch in batches])
+        torch.testing.assert_close(images, data.table(split).images.float() / 255)
+
+
+def test_a_training_batch_is_augmented_images_in_0_to_1(tiny):
+    data = ready(tiny, symmetries=4, image_size=20)
+    split, index = next(iter(data.train_dataloader()))
+    batch = data.on_after_batch_transfer((split, index), 0)
+    assert batch.images.shape == (8, 1, 20, 20)
+    assert batch.images.dtype == torch.float32
+    assert 0 <= batch.images.min() < batch.images.max() <= 1 + 1e-5
+    assert batch.images.device == index.rows.device
+    assert torch.equal(batch.labels, index.labels)
+    plain = data.resized["train"].images[index.rows].float() / 255
+    assert ((batch.images - plain).abs().amax(dim=(1, 2, 3)) > 0.05).all()
+
+
+def test_pixels_are_those_of_the_rows(tiny):
+    data = ready(tiny, augment=Affine(0.0, 0.0, 0.0, 0.0), symmetries=8)
+    for split, index in data.train_dataloader():
+        batch = data.on_after_batch_transfer((split, index), 0)
+        for image, row, turn in zip(batch.images, index.rows, index.turns.tolist(), strict=True):
+            original = data.resized["train"].images[row].float() / 255
+            turned = torch.rot90(original.flip(2) if turn >= 4 else original, turn % 4, (1, 2))
+            torch.testing.assert_close(image, turned, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", [ClassBatches(4, 2, None, 6), PairBatches(20, 4, 1)], ids=["classes", "pairs"])
+def test_validation_batches_are_few_fixed_and_undistorted(tiny, sampler):
+    data = ready(tiny, sampler=sampler, val_batches=3)
+    loader = data.val_dataloader()[1]
+    first, second = list(loader), list(loader)
+    assert len(first) == len(second) == len(loader) == 3
+    for (split, one), (_, other) in zip(first, second, strict=True):
+        assert split == "val"
+        assert not one.distort.any()
+        assert torch.equal(one.rows, other.rows)
+        images = data.on_after_batch_transfer((split, one), 0).images
+        torch.testing.assert_close(images, data.table("val").images[one.rows].float() / 255, atol=2e-5, rtol=0)
+    assert len(ready(tiny, val_batches=0).val_dataloader()) == 1
+
+
+class Seen(pl.Callback):
+    """What a training was shown."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[int, list[Batch]] = {}
+
+    def on_train_batch_start(self, trainer, _, batch, __) -> None:
+        self.epochs.setdefault(trainer.current_epoch, []).append(batch)
+
+
+def trained(table: Table, tmp_path, **options) -> dict[int, list[Batch]]:
+    torch.manual_seed(0)
+    seen = Seen()
+    trainer = pl.Trainer(
+        default_root_dir=tmp_path, max_epochs=3, accelerator="cpu", logger=False, callbacks=[seen],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(Siamese(Compact((2,), 3, image_size=28), Contrastive()), datamodule=data_of(table, **options))
+    return seen.epochs
+
+
+def test_a_training_sees_new_batches_every_epoch_and_the_same_again_for_its_seed(tiny, tmp_path):
+    one, again, other = (trained(tiny, tmp_path, seed=seed) for seed in (1, 1, 2))
+    assert [len(batches) for batches in one.values()] == [6, 6, 6]
+    for epoch in range(3):
+        for first, second, different in zip(one[epoch], again[epoch], other[epoch], strict=True):
+            assert torch.equal(first.images, second.images)
+            assert torch.equal(first.labels, second.labels)
+            assert not torch.equal(first.images, different.images)
+    every = [batch.images for batches in one.values() for batch in batches]
+    assert len({images.numpy().tobytes() for images in every}) == 18
+    # What the sampler says for an epoch is what is trained on in it.
+    train = Own(tiny).split(tiny).train
+    for epoch in range(3):
+        expected: IndexBatch = ClassBatches(4, 2, None, 6).epoch(train, 1, 1, epoch)
+        assert torch.equal(torch.stack([batch.labels for batch in one[epoch]]), expected.labels)
+
+
+def test_each_image_of_each_step_is_distorted_anew(tiny, tmp_path):
+    """The same pairs in every epoch, but never the same distorted picture of an image."""
+    batches = trained(tiny, tmp_path, sampler=PairBatches(4, 4, 3), seed=1)
+    images = torch.cat([batch.images for epoch in batches.values() for batch in epoch]).flatten(1)
+    assert len(images.unique(dim=0)) > 0.7 * len(images)

@@ -1,0 +1,156 @@
+"""Optimizers and schedules: their values step by step, and that each option reaches the layer it speaks of."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from siamese.errors import UserError
+from siamese.losses import Binary, Contrastive
+from siamese.networks import Compact
+from siamese.similarity import WeightedL1
+from siamese.systems import Siamese
+from siamese.systems.optimization import LayerOptions, LayerwiseSGD, OneCycle
+
+
+class Small(nn.Module):
+    """A network with named layers and a head, as the system holds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential()
+        self.network.layers = nn.ModuleDict({"conv1": nn.Conv2d(1, 2, 3), "fc": nn.Linear(4, 3)})
+        self.similarity = WeightedL1(3)
+
+
+def group_of(module: nn.Module, optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Any]:
+    (group,) = (g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+    return group
+
+
+def history(configured: dict[str, Any], epochs: int, key: str) -> list[float]:
+    """The value of ``key`` in the first group while each epoch is trained."""
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]
+    found = []
+    for _ in range(epochs):
+        found.append(optimizer.param_groups[0][key])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+def test_momentum_rises_linearly_to_its_end():
+    configured = LayerwiseSGD(momentum=0.9, ramp_epochs=4).configure(Small(), steps=60, epochs=6)
+    assert history(configured, 6, "momentum") == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9, 0.9])
+
+
+def test_momentum_rises_over_all_of_the_training_unless_told_otherwise():
+    configured = LayerwiseSGD(momentum=0.7).configure(Small(), steps=100, epochs=10)
+    assert history(configured, 10, "momentum") == pytest.approx([0.5 + 0.02 * epoch for epoch in range(10)])
+
+
+def test_learning_rate_decays_by_one_percent_an_epoch():
+    configured = LayerwiseSGD(lr=0.03).configure(Small(), steps=100, epochs=5)
+    assert history(configured, 5, "lr") == pytest.approx([0.03 * 0.99**epoch for epoch in range(5)])
+    configured = LayerwiseSGD(lr=0.03, decay=0.5).configure(Small(), steps=100, epochs=3)
+    assert history(configured, 3, "lr") == pytest.approx([0.03, 0.015, 0.0075])
+
+
+@pytest.mark.parametrize(
+    ("option", "key"), [("lr", "lr"), ("momentum", "final_momentum"), ("weight_decay", "weight_decay")]
+)
+@pytest.mark.parametrize("layer", ["conv1", "fc", "similarity"])
+@pytest.mark.parametrize("value", [0.0, 0.07])
+def test_an_option_changes_its_layer_and_no_other(option, key, layer, value):
+    module = Small()
+    sgd = LayerwiseSGD(lr=0.01, momentum=0.8, weight_decay=0.02, layers={layer: LayerOptions(**{option: value})})
+    optimizer = sgd.configure(module, 10, 2)["optimizer"]
+    common = {"lr": 0.01, "final_momentum": 0.8, "weight_decay": 0.02}
+    of_layer = {**module.network.layers, "similarity": module.similarity}
+    for name, each in of_layer.items():
+        for parameter in each.parameters():
+            group = group_of(module, optimizer, parameter)
+            expected = common | ({key: value} if name == layer else {})
+            assert {name: group[name] for name in common} == expected
+
+
+def test_options_reach_the_update():
+    """One step on a gradient of one: the layer with a learning rate of its own moves by that."""
+    module = Small()
+    layers = {"fc": LayerOptions(lr=0.5)}
+    optimizer = LayerwiseSGD(lr=0.1, layers=layers).configure(module, 10, 2)["optimizer"]
+    before = [p.detach().clone() for p in module.parameters()]
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    for (name, after), start in zip(module.named_parameters(), before, strict=True):
+        moved = 0.5 if ".fc." in name else 0.1
+        torch.testing.assert_close(start - after.detach(), torch.full_like(start, moved))
+
+
+def test_unknown_layer_names_the_layers():
+    with pytest.raises(UserError, match=r"there is no layer conv9; there are conv1, fc, similarity"):
+        LayerwiseSGD(layers={"conv1": LayerOptions(), "conv9": LayerOptions()}).configure(Small(), 10, 2)
+    system = Siamese(Compact((2, 2), 3, image_size=8), Contrastive())
+    with pytest.raises(UserError, match="similarity"):  # a Euclidean distance has nothing to learn
+        LayerwiseSGD(layers={"similarity": LayerOptions(lr=1.0)}).configure(system, 10, 2)
+
+
+@pytest.mark.parametrize("optimization", [OneCycle(), LayerwiseSGD()], ids=["cycle", "sgd"])
+def test_every_parameter_is_trained_once(optimization):
+    """Also where layers share the last part of their name, as those of blocks do."""
+    system = Siamese(Compact((2, 3, 4), 5, image_size=8), Binary())
+    optimizer = optimization.configure(system, 10, 2)["optimizer"]
+    trained = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert sorted(trained) == sorted(id(p) for p in system.parameters())
+
+
+def test_layers_of_one_name_are_called_by_their_whole_name():
+    system = Siamese(Compact((2, 3), 5, image_size=8), Binary())
+    layers = {"network.blocks.0.0": LayerOptions(lr=0.5), "embed": LayerOptions(lr=0.25)}
+    optimizer = LayerwiseSGD(lr=0.1, layers=layers).configure(system, 10, 2)["optimizer"]
+    rates = {name: group_of(system, optimizer, p)["lr"] for name, p in system.named_parameters()}
+    assert rates.pop("network.blocks.0.0.weight") == 0.5
+    assert {rates.pop("network.embed.weight"), rates.pop("network.embed.bias")} == {0.25}
+    assert set(rates.values()) == {0.1}
+
+
+def test_only_weights_decay():
+    system = Siamese(Compact((2, 3), 5, image_size=8), Binary())
+    optimizer = OneCycle(weight_decay=0.3).configure(system, 10, 2)["optimizer"]
+    decays = {name: group_of(system, optimizer, p)["weight_decay"] for name, p in system.named_parameters()}
+    weights = {"network.blocks.0.0.weight", "network.blocks.1.0.weight", "network.embed.weight"}
+    assert {name for name, decay in decays.items() if decay} == weights
+    assert {decays[name] for name in weights} == {0.3}
+
+
+def rates(cycle: OneCycle, steps: int) -> list[float]:
+    configured = cycle.configure(nn.Linear(2, 2), steps, 1)
+    assert configured["lr_scheduler"]["interval"] == "step"
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    found = []
+    for step in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < steps - 1:
+            schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.25, 0.5])
+def test_the_cycle_peaks_at_the_end_of_its_warmup(warmup):
+    found = rates(OneCycle(lr=0.2, warmup=warmup), 100)
+    peak = round(100 * warmup) - 1
+    assert found[peak] == pytest.approx(0.2) == max(found)
+    assert found[:peak] == sorted(found[:peak])
+    assert found[peak:] == sorted(found[peak:], reverse=True)
+    assert found[-1] < 1e-4
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10])
+def test_short_trainings_have_a_cycle_too(steps, warmup):
+    found = rates(OneCycle(lr=0.2, warmup=warmup), steps)
+    assert len(found) == steps
+    assert all(0 < rate <= 0.2 for rate in found)
