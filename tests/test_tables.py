@@ -159,7 +159,9 @@ def test_assert_disjoint(tiny):
         assert_disjoint(train=first.of_sources([0]), test=first.of_sources([1]))
 
 
-@pytest.mark.parametrize("wrong", [{"images": torch.zeros(2, 1, 3, 3)}, {"labels": torch.zeros(2)}, {"file_names": ("a",)}])
+@pytest.mark.parametrize(
+    "wrong", [{"images": torch.zeros(2, 1, 3, 3)}, {"labels": torch.zeros(2)}, {"file_names": ("a",)}]
+)
 def test_columns_that_do_not_fit_are_refused(wrong):
     two = torch.zeros(2, dtype=torch.int64)
     columns = {"images": torch.zeros(2, 1, 3, 3, dtype=torch.uint8), "labels": two, "groups": two, "sources": two}

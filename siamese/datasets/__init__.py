@@ -1,1 +1,8 @@
 """Data sets: where images come from, their columns, their splits. One file each."""
+
+from siamese.datasets.folder import Folder
+from siamese.datasets.glyphs import Glyphs
+from siamese.datasets.omniglot import Omniglot
+from siamese.datasets.transfer import Transfer
+
+__all__ = ["Folder", "Glyphs", "Omniglot", "Transfer"]

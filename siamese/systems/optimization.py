@@ -74,8 +74,10 @@ class LayerwiseSGD(Optimization):
     epoch, the momentum rises linearly from 0.5 to its end value.
 
     Args:
-        lr, momentum, weight_decay: of every layer that ``layers`` does not speak of. Koch et al. searched them by layer in
-            [1e-4, 1e-1], [0, 1] and [0, 0.1] and do not tell what they found.
+        lr: learning rate of every layer that ``layers`` does not speak of. Koch et al. searched it by layer in
+            [1e-4, 1e-1], as the momentum in [0, 1] and the penalty in [0, 0.1], and do not tell what they found.
+        momentum: at the end of its ramp.
+        weight_decay: L2 penalty.
         layers: options by layer, by the layer's name in the network, or ``similarity``.
         decay: factor of the learning rate an epoch.
         ramp_epochs: epochs until the momentum has its end value; None for all of the training.

@@ -140,11 +140,13 @@ def test_a_truncated_zip_is_told(small, share):
         Omniglot().load()
 
 
-@pytest.mark.parametrize("place", [100, 200, 300])
-def test_a_damaged_zip_is_told(small, place):
+@pytest.mark.parametrize("byte", [0x00, 0xFF])
+@pytest.mark.parametrize("place", [0, 100, 200])
+def test_a_damaged_zip_is_told(small, place, byte):
     """Its list is whole, what is compressed is not."""
     content = bytearray(small[0].read_bytes())
-    content[place : place + 40] = bytes(40)
+    place += 30 + len("images/Alphabet0/character01/0001_01.png")  # behind the first entry's header
+    content[place : place + 40] = bytes([byte] * 40)
     small[0].write_bytes(content)
     with pytest.raises(DataError, match=r"images_background\.zip"):
         Omniglot().load()
@@ -152,7 +154,11 @@ def test_a_damaged_zip_is_told(small, place):
 
 @pytest.mark.parametrize(
     ("image", "told"),
-    [(png(28), "has 28x28 pixels, not 105x105"), (b"no image", "not a readable image"), (png()[:150], "not a readable")],
+    [
+        (png(28), "has 28x28 pixels, not 105x105"),
+        (b"no image", "not a readable image"),
+        (png()[:150], "not a readable"),
+    ],
     ids=["small", "text", "half"],
 )
 def test_an_image_that_is_none_is_told(small, image, told):
@@ -163,7 +169,7 @@ def test_an_image_that_is_none_is_told(small, image, told):
 
 def test_other_images_than_the_published_ones_are_told(small, tiny, monkeypatch):
     monkeypatch.setattr(module, "_decode", lambda: tiny)
-    with pytest.raises(DataError, match="fingerprint .* they are not the published ones"):
+    with pytest.raises(DataError, match=r"fingerprint .* they are not the published ones"):
         Omniglot().load()
 
 
