@@ -50,7 +50,10 @@ def fetch(data_set: str, file: str) -> Path:
     home = entry["files"][file].get("home", entry["home"])
     if found := _download(home + file, kept, entry["files"][file]["checksum"]):
         return found
-    raise DataUnavailable(f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach")
+    raise DataUnavailable(
+        f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach; "
+        f"put the files into {kept.parent}, or set SIAMESE_MIRROR to a folder or URL that has {data_set}/{file}"
+    )
 
 
 def _download(url: str, to: Path, checksum: str | None) -> Path | None:

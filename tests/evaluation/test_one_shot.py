@@ -63,7 +63,9 @@ def test_what_is_credited():
 
 def test_credits_of_a_trial_add_up_to_one():
     scores = torch.randint(4, (200, 7), generator=generator(1)).float()
-    assert torch.stack([credits(scores, torch.full((200,), slot)) for slot in range(7)]).sum(0).allclose(torch.ones(200))
+    assert (
+        torch.stack([credits(scores, torch.full((200,), slot)) for slot in range(7)]).sum(0).allclose(torch.ones(200))
+    )
 
 
 def brute_force(embeddings: Tensor, episodes: Episodes, similarity: Similarity) -> Tensor:

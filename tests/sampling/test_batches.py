@@ -112,7 +112,9 @@ def test_processes_share_an_epoch(blind, sampler: Sampler, world):
     whole = draw(7)
     streams = [BatchStream(draw, lambda: (7, 0), rank, world) for rank in range(world)]
     shares = [list(stream) for stream in streams]
-    assert len({len(share) for share in shares} | {len(stream) for stream in streams}) == 1, "or one would wait for ever"
+    assert len({len(share) for share in shares} | {len(stream) for stream in streams}) == 1, (
+        "or one would wait for ever"
+    )
     steps = len(shares[0]) * world
     assert len(whole.rows) - steps < world
     for step in range(steps):
@@ -123,7 +125,9 @@ def test_processes_share_an_epoch(blind, sampler: Sampler, world):
 
 def test_a_stream_asks_for_the_epoch_whenever_it_begins_and_goes_on_where_it_stopped(blind):
     epoch, done = 0, 0
-    stream = BatchStream(lambda epoch: ClassBatches(4, 2, None, 6).epoch(blind, 1, 0, epoch), lambda: (epoch, done), 1, 2)
+    stream = BatchStream(
+        lambda epoch: ClassBatches(4, 2, None, 6).epoch(blind, 1, 0, epoch), lambda: (epoch, done), 1, 2
+    )
     first, again = list(stream), list(stream)
     epoch = 1
     second = list(stream)
@@ -135,7 +139,7 @@ def test_a_stream_asks_for_the_epoch_whenever_it_begins_and_goes_on_where_it_sto
 
 
 def test_what_cannot_be_drawn_is_told(blind):
-    with pytest.raises(UserError, match="25 classes x 2 images cannot be drawn from tiny: training has 24 classes"):
+    with pytest.raises(UserError, match="25 classes x 2 images cannot be drawn from tiny: here it has 24 classes"):
         ClassBatches(25, 2).epoch(blind, 1, 0, 0)
     ClassBatches(25, 2, steps=1).epoch(blind, 4, 0, 0)  # symmetries are classes too
     with pytest.raises(UserError, match="the smallest of 5 images"):

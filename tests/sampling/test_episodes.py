@@ -96,7 +96,9 @@ def test_classes_of_unequal_size(columns, protocol):
     uneven = columns.rows((columns.sources < 3) | (columns.labels % 3 == 0))
     drawn = sample_episodes(uneven, 500, 7, 2, generator(0), protocol)
     check(uneven, drawn, 500, 7, 2)
-    assert len(drawn.query.unique()) == len(uneven.rows(uneven.groups > 0 if protocol == "within" else uneven.groups >= 0))
+    assert len(drawn.query.unique()) == len(
+        uneven.rows(uneven.groups > 0 if protocol == "within" else uneven.groups >= 0)
+    )
 
 
 def test_rows_in_any_order(columns):

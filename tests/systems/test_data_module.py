@@ -106,9 +106,8 @@ def test_every_loader_is_safe_from_being_shared_out_anew(tiny):
 @pytest.mark.parametrize("eval_batch", [1, 7, 30, 512])
 def test_all_rows_are_embedded_once_and_in_order(tiny, eval_batch):
     data = ready(tiny, eval_batch=eval_batch)
-    loaders = {"val": data.val_dataloader()[0], "test": data.predict_dataloader()}
-    tests = dict(zip(("val", "test"), data.test_dataloader(), strict=True))
-    for split, loader in [*loaders.items(), *tests.items()]:
+    loaders = [data.val_dataloader()[0], data.predict_dataloader(), *data.test_dataloader()]
+    for split, loader in zip(("val", "test", "val", "test"), loaders, strict=True):
         batches = list(loader)
         assert len(loader) == len(batches)
         assert all(batch.split == split and len(batch.rows) <= eval_batch for batch in batches)
