@@ -21,6 +21,10 @@ class Loss(nn.Module, ABC):
     def similarity(self, embedding_size: int) -> Similarity:
         """The similarity this loss teaches."""
 
+    def teaches(self, similarity: Similarity) -> bool:
+        """Whether training with this loss makes this similarity meaningful."""
+        return True
+
     @abstractmethod
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
@@ -84,6 +88,9 @@ class Contrastive(PairLoss):
     def similarity(self, embedding_size: int) -> Similarity:
         return Euclidean()
 
+    def teaches(self, similarity: Similarity) -> bool:
+        return isinstance(similarity, Euclidean)  # anything else is no negative distance
+
     def each(self, scores: Tensor, same: Tensor) -> Tensor:
         distance = -scores
         return 0.5 * torch.where(same, distance, (self.margin - distance).clamp_min(0)).square()
@@ -103,6 +110,9 @@ class MetricLearning(Loss):
 
     def similarity(self, embedding_size: int) -> Similarity:
         return Cosine()
+
+    def teaches(self, similarity: Similarity) -> bool:
+        return not any(True for _ in similarity.parameters())  # these losses have a distance of their own
 
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None

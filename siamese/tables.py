@@ -77,7 +77,7 @@ class Table:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the decoded content: pixels, columns and names; not of the file that carried it."""
+        """SHA-256 (hex) of the decoded content: pixels, columns, class and group names; not of the file that carried it."""
         digest = hashlib.sha256(json.dumps([list(self.images.shape), self.class_names, self.group_names]).encode())
         for column in (*_COLUMNS, "images"):
             digest.update(np.ascontiguousarray(getattr(self, column).numpy()).data)
@@ -97,7 +97,10 @@ class Table:
             raise DataError(
                 f"{self.name} has no group {', '.join(map(repr, unknown))}; it has {', '.join(self.group_names)}"
             )
-        return self.rows(torch.isin(self.groups, torch.tensor([self.group_names.index(name) for name in wanted])))
+        index = torch.tensor([self.group_names.index(name) for name in wanted])
+        if missing := [name for name, i in zip(wanted, index, strict=True) if not (self.groups == i).any()]:
+            raise DataError(f"of {self.name}, no image here is of {', '.join(missing)}")
+        return self.rows(torch.isin(self.groups, index))
 
     def of_sources(self, sources: Iterable[int]) -> Table:
         """The rows made by these sources (drawers, shots)."""

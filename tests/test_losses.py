@@ -8,8 +8,11 @@ from pytorch_metric_learning.losses import SupConLoss
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from torch import Tensor
 
+from siamese.errors import UserError
 from siamese.losses import Binary, Contrastive, Loss, MetricLearning
+from siamese.networks import Compact
 from siamese.similarity import Cosine, Euclidean, WeightedL1
+from siamese.systems import Siamese
 
 PAIR_LOSSES = [pytest.param(loss, id=type(loss).__name__) for loss in (Binary(), Contrastive(2.0))]
 
@@ -154,3 +157,11 @@ def test_metric_learning_is_computed_in_float32():
 def test_metric_learning_refuses_given_pairs():
     with pytest.raises(ValueError, match="ClassBatches"):
         MetricLearning(SupConLoss())(Cosine(), *batch(), torch.tensor([[0, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "similarity"), [(Contrastive(), Cosine()), (MetricLearning(SupConLoss()), WeightedL1(4))]
+)
+def test_a_similarity_that_the_loss_does_not_teach_is_refused(loss, similarity):
+    with pytest.raises(UserError, match="does not teach"):
+        Siamese(Compact((4,), 4, image_size=8), loss, similarity)

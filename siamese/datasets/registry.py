@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from siamese.datasets.base import PROJECT, data_folder
-from siamese.errors import DataError, DataUnavailable
+from siamese.errors import DataError, DataUnavailable, UserError
 
 TIMEOUT = 10  # seconds without an answer after which a server counts as out of reach
 
@@ -64,5 +64,7 @@ def _download(url: str, to: Path, checksum: str | None) -> Path | None:
         return Path(pooch.retrieve(url, known_hash=checksum, fname=to.name, path=to.parent, downloader=downloader))
     except requests.exceptions.RequestException:
         return None
+    except OSError as error:
+        raise UserError(f"cannot keep {to.name} in {to.parent}: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{url} does not have the checksum in data/registry.yaml ({checksum})") from error

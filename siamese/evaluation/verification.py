@@ -35,8 +35,6 @@ class Roc:
         """Equal error rate: where FAR = FRR on the curve, its points joined by straight lines."""
         gap = self.far - (1 - self.tar)  # rises from -1 to 1
         after = int((gap >= 0).nonzero()[0])
-        if after == 0:
-            return float(self.far[0])
         before = after - 1
         share = -gap[before] / (gap[after] - gap[before])
         return float(self.far[before] + share * (self.far[after] - self.far[before]))

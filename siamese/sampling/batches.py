@@ -60,6 +60,8 @@ class ClassBatches(Sampler):
     """
 
     def __init__(self, classes: int = 32, shots: int = 4, groups: int | None = 4, steps: int = 250) -> None:
+        if classes < 2 or shots < 2:
+            raise UserError(f"a batch needs at least 2 classes x 2 images to compare, not {classes} x {shots}")
         self.classes, self.shots, self.groups, self.steps = classes, shots, groups, steps
 
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:

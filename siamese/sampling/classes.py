@@ -22,3 +22,12 @@ def class_rows(table: Table) -> tuple[Tensor, Tensor, Tensor]:
     index = first.unsqueeze(1) + column
     rows = torch.where(column < counts.unsqueeze(1), order[index.clamp_max(len(order) - 1)], -1)
     return rows, counts, table.groups[order[first]]
+
+
+def source_rows(table: Table) -> Tensor:
+    """``int64 [M, sources]``: for each class that occurs the row that each source has made of it, -1 where none has."""
+    classes, label = table.labels.unique(return_inverse=True)
+    sources, source = table.sources.unique(return_inverse=True)
+    rows = torch.full((len(classes), len(sources)), -1)
+    rows[label, source] = torch.arange(len(table))
+    return rows

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from siamese.errors import UserError
-from siamese.sampling.classes import class_rows
+from siamese.sampling.classes import class_rows, source_rows
 from siamese.tables import Table
 
 Protocol = Literal["within", "across"]
@@ -60,13 +60,16 @@ def sample_episodes(
     whole table and each image by itself (Vinyals et al. 2016, Matching Networks).
 
     Raises:
-        UserError: fewer than ``n_way`` classes, or fewer than ``k_shot + 1`` images of a class, to draw from.
+        UserError: fewer than ``n_way`` classes to draw from, fewer than ``k_shot + 1`` images of a class, or, within a
+            group, fewer than ``k_shot + 1`` sources that have drawn all classes of an episode.
     """
+    if k_shot < 1 or n_way < 2:
+        raise UserError(f"an episode needs at least 2 classes and 1 support image of each, not {n_way} and {k_shot}")
     rows, counts, groups = class_rows(table)
-    shots = k_shot + 1
-    if counts.min() < shots:
+    if counts.min() <= k_shot:
         raise UserError(
-            f"{k_shot}-shot episodes need {shots} images of every class; {table.name} has a class with {int(counts.min())}"
+            f"{k_shot}-shot episodes need {k_shot + 1} images of every class; {table.name} has a class with "
+            f"{int(counts.min())}"
         )
     # A random key per class; the n_way largest are drawn.
     keys = torch.rand(episodes, len(rows), generator=generator)
@@ -84,19 +87,26 @@ def sample_episodes(
         raise UserError(f"{n_way}-way episodes need {n_way} classes; {table.name} has {len(rows)} here")
     drawn = keys.topk(n_way).indices  # [E, N]
 
-    # A random key per image of a class, one for all classes where the same sources draw them all; padding never wins.
-    same_sources = protocol == "within" and _aligned(table, rows)
-    padding = torch.arange(rows.shape[1]) >= counts[drawn[:, :1] if same_sources else drawn].unsqueeze(2)
-    picked = torch.rand(padding.shape, generator=generator).masked_fill(padding, -1.0).topk(shots).indices
-    images = rows[drawn].gather(2, picked.expand(-1, n_way, -1))  # [E, N, K + 1]
+    if protocol == "within":
+        images = _by_shared_sources(table, drawn, k_shot + 1, generator)
+    else:
+        # A random key per image of a class; padding never wins.
+        padding = torch.arange(rows.shape[1]) >= counts[drawn].unsqueeze(2)
+        keys = torch.rand(padding.shape, generator=generator).masked_fill(padding, -1.0)
+        images = rows[drawn].gather(2, keys.topk(k_shot + 1).indices)
 
     order = torch.rand(episodes, n_way, generator=generator).argsort(dim=1)
     return Episodes(images[..., :k_shot], images[..., k_shot].gather(1, order), order)
 
 
-def _aligned(table: Table, rows: Tensor) -> bool:
-    """Whether every class has the same sources in the same order, so that one draw of sources serves them all."""
-    if (rows < 0).any():
-        return False
-    sources = table.sources[rows]
-    return bool((sources == sources[0]).all())
+def _by_shared_sources(table: Table, drawn: Tensor, shots: int, generator: torch.Generator) -> Tensor:
+    """``int64 [E, N, shots]``: rows of the drawn classes (``int64 [E, N]``), by the same sources for all N of an episode."""
+    rows = source_rows(table)[drawn]  # [E, N, sources]
+    shared = (rows >= 0).all(dim=1)
+    if (fewest := int(shared.sum(dim=1).min())) < shots:
+        raise UserError(
+            f"{shots - 1}-shot episodes within one group need {shots} sources that have drawn all their classes; in "
+            f"{table.name} there are sometimes {fewest}. The protocol across does without."
+        )
+    picked = torch.rand(shared.shape, generator=generator).masked_fill(~shared, -1.0).topk(shots).indices
+    return rows.gather(2, picked.unsqueeze(1).expand(-1, drawn.shape[1], -1))

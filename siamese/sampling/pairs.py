@@ -23,6 +23,8 @@ def sample_pairs(table: Table, pairs: int, within: float, generator: torch.Gener
     Raises:
         UserError: no class has two images, or there are not the classes and groups to draw impostors from.
     """
+    if not 0 <= within <= 1:
+        raise UserError(f"the share of impostors within one group is between 0 and 1, not {within}")
     rows, counts, groups = class_rows(table)
     by_group = groups.argsort(stable=True)
     rows, counts, groups = rows[by_group], counts[by_group], groups[by_group]

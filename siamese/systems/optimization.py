@@ -118,7 +118,8 @@ class LayerwiseSGD(Optimization):
             parameters = list(named[name].parameters(recurse=False))
             groups.append({"params": parameters, "lr": lr, "weight_decay": weight_decay, "final_momentum": momentum})
         optimizer = torch.optim.SGD(groups, lr=1e-2, momentum=MomentumRamp.START)
-        return {"optimizer": optimizer, "lr_scheduler": MomentumRamp(optimizer, self.decay, self.ramp_epochs or epochs)}
+        ramp = epochs if self.ramp_epochs is None else self.ramp_epochs
+        return {"optimizer": optimizer, "lr_scheduler": MomentumRamp(optimizer, self.decay, ramp)}
 
 
 class MomentumRamp(LRScheduler):

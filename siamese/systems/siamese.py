@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from siamese.errors import UserError
 from siamese.losses import Loss
 from siamese.similarity import Similarity
 from siamese.systems.data import Batch
@@ -36,6 +37,11 @@ class Siamese(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.similarity = similarity or loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
+        if not loss.teaches(self.similarity):
+            raise UserError(
+                f"{type(loss).__name__} does not teach {type(self.similarity).__name__}; leave out model.similarity, or "
+                "choose another loss"
+            )
         self.optimization = optimization or OneCycle()
         self._embedded: dict[str, list[Tensor]] = {}
 

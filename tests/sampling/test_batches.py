@@ -22,7 +22,7 @@ def equal(one: IndexBatch, other: IndexBatch) -> bool:
 
 
 @pytest.mark.parametrize("symmetries", [1, 4, 8])
-@pytest.mark.parametrize(("classes", "shots", "groups"), [(6, 3, 1), (12, 2, 2), (10, 5, None), (20, 4, 2), (2, 1, 9)])
+@pytest.mark.parametrize(("classes", "shots", "groups"), [(6, 3, 1), (12, 2, 2), (10, 5, None), (20, 4, 2), (2, 2, 9)])
 def test_class_batches(blind, symmetries, classes, shots, groups):
     steps = 50
     batch = ClassBatches(classes, shots, groups, steps).epoch(blind, symmetries, seed=0, epoch=0)

@@ -90,15 +90,30 @@ def test_subsets_are_drawn_from_by_their_own_rows(columns):
     assert int(max(drawn.support.max(), drawn.query.max())) < len(subset)
 
 
-@pytest.mark.parametrize("protocol", ["within", "across"])
-def test_classes_of_unequal_size(columns, protocol):
+@pytest.fixture
+def uneven(columns) -> Table:
+    """Classes of 3 or 6 sources; every group has both."""
+    return columns.rows((columns.sources < 3) | (columns.labels % 3 == 0))
+
+
+def test_classes_of_unequal_size(uneven):
     """Padding is never drawn: not for the smallest class, and not instead of the last image of the largest."""
-    uneven = columns.rows((columns.sources < 3) | (columns.labels % 3 == 0))
-    drawn = sample_episodes(uneven, 500, 7, 2, generator(0), protocol)
+    drawn = sample_episodes(uneven, 500, 7, 2, generator(0), "across")
     check(uneven, drawn, 500, 7, 2)
-    assert len(drawn.query.unique()) == len(
-        uneven.rows(uneven.groups > 0 if protocol == "within" else uneven.groups >= 0)
-    )
+    assert len(drawn.query.unique()) == len(uneven)
+
+
+def test_within_keeps_its_protocol_where_sources_are_missing(uneven):
+    """Only sources that have drawn all classes of an episode draw it; the query's is none of the supports'."""
+    drawn = sample_episodes(uneven, 500, 7, 2, generator(0), "within")
+    check(uneven, drawn, 500, 7, 2)
+    supports, queries = uneven.sources[drawn.support], uneven.sources[drawn.query]
+    assert (supports == supports[:, :1]).all()
+    assert (queries == queries[:, :1]).all()
+    assert not (queries[:, :1] == supports[:, 0]).any()
+    with pytest.raises(UserError, match="sources that have drawn all their classes"):
+        odd = uneven.rows((uneven.sources + uneven.labels) % 4 > 0)
+        sample_episodes(odd, 100, 7, 1, generator(0), "within")
 
 
 def test_rows_in_any_order(columns):
