@@ -75,41 +75,48 @@ class Command(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer of a new run: the data comes first, because a run is named after what it is really trained on."""
-        config, command = self.config[self.subcommand], self.subcommand
+        config, fits = self.config[self.subcommand], self.subcommand == "fit"
         self.datamodule.setup("prepare")
         name, experiment = self.datamodule.table("train").name, config.experiment
         if name == "glyphs" and name not in experiment:
             experiment += "-glyphs"
         if config.resume:
-            config.ckpt_path = self.config_init[command].ckpt_path = _last_checkpoint(Path(config.runs) / experiment)
-        resumed = config.get("ckpt_path")
-        if resumed:
-            check_fits(read_checkpoint(Path(resumed)), self.model, resumed)
+            config.ckpt_path = self.config_init[self.subcommand].ckpt_path = _last(Path(config.runs) / experiment)
+        if config.get("ckpt_path"):
+            check_fits(read_checkpoint(Path(config.ckpt_path)), self.model, config.ckpt_path)
         if config.resume:
-            self.folder = Path(resumed).parents[1]
+            self.folder = Path(config.ckpt_path).parents[1]
             keep_earlier_metrics(self.folder)
         else:
-            self.folder = make_run_folder(Path(config.runs), experiment, "" if command == "fit" else f"-{command}")
+            self.folder = make_run_folder(Path(config.runs), experiment, "" if fits else f"-{self.subcommand}")
         self._dump_config()
-        stop, timer = GracefulStop(), Timer()
-        typed = "python -m siamese " + shlex.join(sys.argv[1:])
-        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed if command == "fit" else None)
+
         given = self._get(self.config_init, "trainer")
-        own = {"default_root_dir": str(self.folder), "precision": given["precision"] or best_precision()}
+        own: dict[str, Any] = {
+            "default_root_dir": str(self.folder),
+            "precision": given["precision"] or best_precision(),
+        }
         if given["logger"] is None:
-            own["logger"] = (
-                loggers(self.folder, experiment) if command == "fit" else loggers(self.folder, experiment)[:1]
-            )
+            own["logger"] = loggers(self.folder, experiment, wandb=fits)
         self._get(self.config_init, "checkpoint").dirpath = str(self.folder / "checkpoints")
-        beginning = Beginning(self.folder, self.config_dump)
-        rates = [LearningRateMonitor()] if command == "fit" else []
-        given["callbacks"] = [*(given["callbacks"] or []), *rates, stop, timer, beginning, record, TrainingBar()]
+        given["callbacks"] = [
+            *(given["callbacks"] or []),
+            *self._own_callbacks(config.get("ckpt_path") if fits else None),
+        ]
         trainer = super().instantiate_trainer(**own, **kwargs)
         # After the one that keeps the best, so that the last checkpoint knows of it.
         trainer.callbacks.append(  # type: ignore[attr-defined]
             ModelCheckpoint(self.folder / "checkpoints", "last", save_top_k=1, enable_version_counter=False)
         )
         return trainer
+
+    def _own_callbacks(self, resumed: str | None) -> list[pl.Callback]:
+        """What every command has beside the callbacks of the YAML."""
+        stop, timer = GracefulStop(), Timer()
+        typed = "python -m siamese " + shlex.join(sys.argv[1:])
+        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed)
+        rates = [LearningRateMonitor()] if self.subcommand == "fit" else []
+        return [*rates, stop, timer, Beginning(self.folder, self.config_dump), record, TrainingBar()]
 
     def after_fit(self) -> None:
         """The benchmark, on the best checkpoint; where none was chosen yet, on the network as it is."""
@@ -128,7 +135,7 @@ class Command(LightningCLI):
         torch.save({"embeddings": embeddings, "files": list(table.file_names)}, self.folder / "embeddings.pt")
 
 
-def _last_checkpoint(runs: Path) -> str:
+def _last(runs: Path) -> str:
     last = runs / "latest" / "checkpoints" / "last.ckpt"
     if not last.exists():
         raise UserError(f"there is nothing to resume: {last} does not exist")

@@ -16,7 +16,7 @@ import siamese
 from siamese.evaluation.evaluator import Evaluator
 from siamese.plots_style import save
 from siamese.report import benchmark_table, read_metrics, write_report
-from siamese.run import commit, hardware, point_latest
+from siamese.run import commit, hardware, point_latest, started_by_lightning
 
 CHECKPOINT_KEY = "siamese"  # of what a checkpoint says about itself, beside Lightning's own keys
 
@@ -105,8 +105,9 @@ class Record(pl.Callback):
     def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
         data = trainer.datamodule  # type: ignore[attr-defined]
         seconds, steps = self.trained or (None, None)
-        best = getattr(trainer.checkpoint_callback, "best_model_path", "") or str(trainer.ckpt_path or "")
-        inside = best.startswith(str(self.folder))
+        checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None  # none: as the training left it
+        if checkpoint and checkpoint.is_relative_to(self.folder):
+            checkpoint = checkpoint.relative_to(self.folder)
         return {
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
@@ -120,7 +121,7 @@ class Record(pl.Callback):
             "steps": steps,
             "interrupted": self.stop.stopped,
             "resumed_from": self.resumed_from,
-            "checkpoint": str(Path(best).relative_to(self.folder)) if inside else best,
+            "checkpoint": str(checkpoint) if checkpoint else None,
             "command": self.command,
             "config": self.config,
         }
@@ -179,7 +180,7 @@ class Beginning(pl.Callback):
 def keep_earlier_metrics(folder: Path) -> None:
     """Before a training is resumed in ``folder``: put aside its metrics, which the CSV logger would begin anew."""
     rows = read_metrics(folder)
-    if rows:
+    if rows and not started_by_lightning():
         names = list(dict.fromkeys(name for row in rows for name in row))
         lines = [",".join(names)] + [",".join(str(row.get(name, "")) for name in names) for row in rows]
         _write(folder / "metrics_earlier.csv", "\n".join(lines) + "\n")

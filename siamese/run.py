@@ -24,9 +24,9 @@ ENVIRONMENT = "SIAMESE_RUN"  # how processes started by this one learn of its ru
 
 def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
     """A new ``runs/<experiment>/<time>``. Raises UserError where nothing can be written."""
-    if (given := os.environ.get(ENVIRONMENT)) and _started_by_lightning():
+    if (given := os.environ.get(ENVIRONMENT)) and started_by_lightning():
         return Path(given)  # a process started by Lightning writes where the one that started it does
-    parent = runs / experiment
+    parent = runs.resolve() / experiment
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + suffix
     for attempt in range(1000):
         folder = parent / (f"{name}-{attempt}" if attempt else name)
@@ -86,11 +86,11 @@ def best_precision() -> str:
     return "bf16-mixed" if native() else "32-true"
 
 
-def loggers(folder: Path, experiment: str) -> list[Logger]:
-    """CSV always; W&B as ``WANDB_MODE`` says, else online with a key and a network, else offline."""
+def loggers(folder: Path, experiment: str, wandb: bool) -> list[Logger]:
+    """CSV always; W&B, if wanted, as ``WANDB_MODE`` says, else online with a key and a network, else offline."""
     made: list[Logger] = [CSVLogger(folder, name="", version="")]
     mode = os.environ.get("WANDB_MODE", "")
-    if mode == "disabled" or _started_by_lightning():
+    if not wandb or mode == "disabled" or started_by_lightning():
         return made
     if mode not in ("offline", "dryrun") and _reachable():
         with contextlib.suppress(Exception):  # whatever the server does, a training goes on without it
@@ -105,12 +105,13 @@ def loggers(folder: Path, experiment: str) -> list[Logger]:
     return [*made, logger]
 
 
-def _started_by_lightning() -> bool:
+def started_by_lightning() -> bool:
     """Whether this is a further process of a distributed training, which leaves logging to the first."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _wandb(folder: Path, experiment: str, offline: bool) -> WandbLogger:
+    os.environ.setdefault("WANDB_SILENT", "true")  # its own word about itself; what matters is said here
     import wandb
 
     logger = WandbLogger(

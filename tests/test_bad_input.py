@@ -131,3 +131,11 @@ def test_a_disk_that_fills_up_while_saving_harms_nothing_that_is_there(tmp_path)
     assert best.read_bytes() == before
     halves = [path for path in tmp_path.rglob("*.ckpt") if path != best and path.parent != best.parent]
     assert halves == []
+
+
+def test_a_diverged_training_and_missing_hardware_are_told_in_a_sentence(capsys, tmp_path):
+    rate = ["--model.optimization", "siamese.systems.optimization.OneCycle", "--model.optimization.lr", "1e30"]
+    common = ["fit", "--config", TINY, "--runs", str(tmp_path)]
+    assert "the training has diverged" in refused(capsys, *common, *rate)
+    if not torch.cuda.is_available():
+        assert "CUDA" in refused(capsys, *common, "--trainer.accelerator", "gpu")

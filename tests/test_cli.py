@@ -163,3 +163,7 @@ def test_the_program_starts_quickly():
     seconds = time.perf_counter() - began
     process.kill()
     assert seconds < 5
+
+
+def test_a_dry_run_of_one_batch(tmp_path):
+    assert fit(tmp_path, "--trainer.fast_dev_run", "true") == 0

@@ -39,13 +39,18 @@ class Evaluator(pl.Callback):
             self.prepare(_data(trainer))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.sanity_checking and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if _whole(trainer, pl_module, "val"):
             for name, value in self.choose(_system(pl_module), _data(trainer)).items():
                 pl_module.log(name, value, prog_bar=True)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if _whole(trainer, pl_module, "val") and _whole(trainer, pl_module, "test"):
             self.report(_system(pl_module), _data(trainer))
+
+
+def _whole(trainer: pl.Trainer, module: pl.LightningModule, split: str) -> bool:
+    """Whether the whole split was embedded: in a dry run of a few batches there is nothing to score."""
+    return _system(module).embedded(split) == len(_data(trainer).table(split))
 
 
 def _data(trainer: pl.Trainer) -> FewShotData:

@@ -67,9 +67,22 @@ class Siamese(pl.LightningModule):
         return self(batch.images).float()
 
     def embeddings(self, split: str) -> Tensor:
-        """``float32 [N, D]``: what the running validation or test has embedded of a split, in order of its rows."""
-        self._embedded[split] = [torch.cat(self._embedded[split])]
-        return self._embedded[split][0]
+        """``float32 [N, D]``: what the running validation or test has embedded of a split, in order of its rows.
+
+        Raises UserError if a number in it is not finite.
+        """
+        if len(self._embedded[split]) > 1:
+            self._embedded[split] = [torch.cat(self._embedded[split])]
+        (found,) = self._embedded[split]
+        if not found.isfinite().all():
+            raise UserError(
+                "the network's embeddings are not finite: the training has diverged; try a lower learning rate"
+            )
+        return found
+
+    def embedded(self, split: str) -> int:
+        """How many rows of a split have been embedded so far."""
+        return sum(len(part) for part in self._embedded.get(split, []))
 
     def on_validation_epoch_start(self) -> None:
         self._embedded.clear()
