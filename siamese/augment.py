@@ -25,9 +25,9 @@ class Affine(nn.Module):
 
     def __init__(
         self,
-        rotation: float = 15.0,
-        shear: float = 0.25,
-        scale: float = 0.2,
+        rotation: float = 10.0,
+        shear: float = 0.15,
+        scale: float = 0.15,
         shift: float = 0.05,
         probability: float = 1.0,
     ) -> None:

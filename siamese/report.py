@@ -207,7 +207,10 @@ def _official(results: Results) -> Mapping[str, Any] | None:
 
 
 def _dataset(results: Results) -> str:
-    return str(results.get("dataset") or "an unnamed data set")
+    """What the figures were measured on, and what taught the network if that was another data set."""
+    dataset = str(results.get("dataset") or "an unnamed data set")
+    teacher = results.get("trained_on") or dataset
+    return dataset if teacher == dataset else f"{dataset}, learned on {teacher}"
 
 
 def _comparable(results: Results) -> bool:

@@ -175,6 +175,13 @@ def test_only_omniglot_stands_beside_published_figures(dataset: str | None, tmp_
     assert ("generated glyphs" in page) is (dataset == "generated-glyphs")
 
 
+def test_what_taught_the_network_is_told_where_it_was_other_data(tmp_path: Path):
+    learned = copy.deepcopy(RESULTS) | {"trained_on": "glyphs"}
+    assert "learned on glyphs" in benchmark_table(learned)
+    assert "learned on glyphs" in page_of(make_run(tmp_path, trained_on="glyphs"))
+    assert "learned on" not in benchmark_table(copy.deepcopy(RESULTS) | {"trained_on": "omniglot"})
+
+
 def test_this_run_stands_at_its_place():
     names = [row.name for row in standing(RESULTS)]
     assert names == ["better", "this run", "near", "worse", "pixels"]
