@@ -27,6 +27,10 @@ from siamese.systems import FewShotData, Siamese
 class Parser(LightningArgumentParser):
     """Names the nearest right option where one is misspelt."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # An option is what it is called: --trainer.max_epoch is a slip of the pen, not --trainer.max_epochs.
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         known = _options(self)
         words = re.findall(r"'([^']+)'|--([\w.]+)", message)

@@ -31,6 +31,7 @@ def refused(capsys, *arguments: str) -> str:
     ("options", "sentence"),
     [
         (["--trainer.max_epohcs", "3"], "Did you mean 'trainer.max_epochs'"),
+        (["--trainer.max_epoch", "3"], "Did you mean 'trainer.max_epochs'"),
         (["--data.image_sise", "35"], "Did you mean 'data.image_size'"),
         (["--data.symmetries", "3"], "must be 1, 4 or 8"),
         (["--data.image_size", "35"], "takes images of 1x28x28, not 1x35x35"),
@@ -138,4 +139,4 @@ def test_a_diverged_training_and_missing_hardware_are_told_in_a_sentence(capsys,
     common = ["fit", "--config", TINY, "--runs", str(tmp_path)]
     assert "the training has diverged" in refused(capsys, *common, *rate)
     if not torch.cuda.is_available():
-        assert "CUDA" in refused(capsys, *common, "--trainer.accelerator", "gpu")
+        assert "gpu" in refused(capsys, *common, "--trainer.accelerator", "gpu")
