@@ -149,7 +149,10 @@ def _last(runs: Path) -> str:
 def run_command(arguments: list[str]) -> None:
     # What Lightning warns of does not apply: batches are integers, there is nothing for workers to load; the run's
     # folder holds earlier metrics on purpose; and it is this program that hands over the arguments.
-    does_not_apply = "IterableDataset.*__len__|many workers|LeafSpec|logs directory|args parameter is intended"
+    does_not_apply = (
+        "IterableDataset.*__len__|many workers|LeafSpec|logs directory|args parameter is intended"
+        "|dirpath has changed|Checkpoint directory"
+    )
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
