@@ -58,6 +58,7 @@ def fetch(data_set: str, file: str) -> Path:
 
 def _download(url: str, to: Path, checksum: str | None) -> Path | None:
     """The file at ``url``, kept as ``to``; None where the server is out of reach or does not have it."""
+    pooch.get_logger().setLevel("WARNING")  # what it would say, the error or the progress bar says
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
     try:
         # pooch writes to a temporary file beside `to` and renames it once the checksum is right.

@@ -25,7 +25,7 @@ def pixel_baselines(table: Table, episodes: Episodes) -> dict[str, float]:
         "1-NN of pixels, cosine": episode_scores(vectors, within, Cosine()),
         "Modified Hausdorff distance": -hausdorff_distances(table.images[used, 0], within),
     }
-    return {name: float(credits(values, within.target).mean()) for name, values in scores.items()}
+    return {name: float(credits(values, within.target).double().mean()) for name, values in scores.items()}
 
 
 def hausdorff_distances(images: Tensor, episodes: Episodes) -> Tensor:

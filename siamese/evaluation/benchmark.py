@@ -81,7 +81,7 @@ class OneShot(Evaluator):
         similarity = system.similarity.cpu()
         section: dict[str, Any] = {"sampled": []}
         for (protocol, n, k), episodes in self.sampled.items():
-            earned = credits(episode_scores(embeddings, episodes, similarity), episodes.target)
+            earned = credits(episode_scores(embeddings, episodes, similarity), episodes.target).double()
             low, high = mean_interval(earned.mean(dim=1))
             section["sampled"].append(
                 {
@@ -96,7 +96,7 @@ class OneShot(Evaluator):
             )
         shown = data.official or next(iter(self.sampled.values()))
         scores = episode_scores(embeddings, shown, similarity)
-        earned = credits(scores, shown.target)
+        earned = credits(scores, shown.target).double()
         if data.official:
             section["official"] = self._official(earned)
             self.pictures["runs.png"] = run_bars(earned.mean(dim=1).tolist(), "Accuracy of the 20 official runs")
