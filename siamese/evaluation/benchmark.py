@@ -117,7 +117,7 @@ class OneShot(Evaluator):
     def _baselines(self, table: Table, episodes: Episodes, official: bool) -> list[dict[str, Any]]:
         few = slice(BASELINE_EPISODES)
         first = Episodes(episodes.support[few], episodes.query[few], episodes.target[few])
-        trials = "these runs" if official else f"the first {len(first)} of these episodes"
+        trials = "these runs" if official else f"{len(first)} episodes"
         measured = [
             {"name": name, "accuracy": accuracy, "source": f"measured here on {trials}"}
             for name, accuracy in pixel_baselines(table, first).items()
