@@ -11,9 +11,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 off := 0 no false
 FLAGS = $(if $(filter-out $(off),$(RESUME)),--resume true) \
-        $(if $(filter-out $(off),$(STRICT)),--data.strict true) \
-        $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.Glyphs) \
-        $(if $(SEED),--seed_everything $(SEED))
+        $(if $(filter-out $(off),$(STRICT)),--data.strict true)
+OMNIGLOT = $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.Glyphs) \
+           $(if $(SEED),--seed_everything $(SEED))
+FACES = $(if $(filter cartoons,$(DATA)),--data.source siamese.datasets.cartoons.Cartoons) \
+        $(if $(SPLITS),--seeds $(SPLITS)) $(if $(WORKERS),--workers $(WORKERS))
 
 ifneq ($(filter train-omniglot,$(MAKECMDGOALS)),)
 ifneq ($(filter-out omniglot glyphs,$(DATA)),)
@@ -21,13 +23,22 @@ $(error DATA=$(DATA) is not known: say DATA=omniglot (the default) or DATA=glyph
 endif
 endif
 
-.PHONY: help train-omniglot test lint bench clean
+ifneq ($(filter train-att-faces,$(MAKECMDGOALS)),)
+ifneq ($(filter-out att-faces cartoons,$(DATA)),)
+$(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cartoons)
+endif
+endif
+
+.PHONY: help train-omniglot train-att-faces test lint bench clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train-omniglot: .venv/.installed ## train and test on Omniglot [RESUME=1 STRICT=1 DATA=glyphs SEED=3 CONFIG=… ARGS=…]
-	.venv/bin/python -m siamese fit --config $(CONFIG) $(strip $(FLAGS)) $(ARGS)
+	.venv/bin/python -m siamese fit --config $(CONFIG) $(strip $(FLAGS) $(OMNIGLOT)) $(ARGS)
+
+train-att-faces: .venv/.installed ## train and test on the AT&T faces, 20 splits [SPLITS=3 WORKERS=2 RESUME=1 STRICT=1 DATA=cartoons ARGS=…]
+	.venv/bin/python -m siamese study experiments/att_faces_study.yaml $(strip $(FLAGS) $(FACES)) $(ARGS)
 
 test: .venv/.installed ## run the tests [ARGS="-k pairs"]
 	.venv/bin/python -m pytest $(ARGS)

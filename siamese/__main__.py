@@ -1,12 +1,27 @@
 """``python -m siamese``: what a person asks for, and one plain sentence where it cannot be done."""
 
+import difflib
+import importlib
 import sys
 
-COMMANDS = "fit, validate, test, predict, evaluate"
+from siamese.commands_parser import ABOUT
+
+COMMANDS = {
+    "fit": "train a network, then test its best checkpoint",
+    "validate": "validate a checkpoint",
+    "test": "test a checkpoint",
+    "predict": "write the embeddings of the test images",
+    "evaluate": "test a checkpoint again, with the configuration it carries",
+    "study": "train every arm of a study with every seed, and put the figures together",
+    **ABOUT,
+    "export": "write a trained network as an ONNX file",
+}
+# Those with a main() of their own, which takes what follows the command.
+_OWN = {"study": "siamese.study_cli", "export": "siamese.export"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; the exit code: 0, or 2 for what a user can mend, 130 after Ctrl-C."""
+    """Run a command; the exit code: 0, or 1 where the answer is no, 2 for what a user can mend, 130 after Ctrl-C."""
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -15,17 +30,23 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException
-
-    from siamese import cli
     from siamese.errors import UserError
 
+    command = arguments[0] if arguments else ""
+    if command in ("", "-h", "--help"):
+        print(_overview(), file=sys.stdout if command else sys.stderr)
+        return 0 if command else 2
     try:
-        if arguments[:1] == ["evaluate"]:
-            cli.evaluate(arguments[1:])
-        else:
-            cli.run_command(arguments)
-    except (UserError, MisconfigurationException) as error:
+        if command in ABOUT:  # without Lightning: listing a gallery need not wait for it
+            from siamese import commands
+
+            return commands.main(arguments)
+        if command not in COMMANDS and not command.startswith("-"):
+            near = difflib.get_close_matches(command, COMMANDS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise UserError(f"there is no command {command!r}; {hint}")
+        return _lightning(arguments)
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -34,9 +55,32 @@ def _run(arguments: list[str]) -> int:
         where = f" {error.filename}" if error.filename else ""
         print(f"error: cannot read or write{where}: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def _lightning(arguments: list[str]) -> int:
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    from siamese import cli
+    from siamese.errors import UserError
+
+    try:
+        if arguments[0] in _OWN:
+            return importlib.import_module(_OWN[arguments[0]]).main(arguments[1:])
+        if arguments[0] == "evaluate":
+            cli.evaluate(arguments[1:])
+        else:
+            cli.run_command(arguments)
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
     return 0
 
 
+def _overview() -> str:
+    lines = [f"  {name:<10}{about}" for name, about in COMMANDS.items()]
+    return "\n".join(["python -m siamese <command> [options]", "", *lines, "", "python -m siamese <command> --help"])
+
+
 if __name__ == "__main__":
-    print(f"siamese: {' '.join(sys.argv[1:2]) or COMMANDS}", flush=True)
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS and sys.argv[1] not in ABOUT:
+        print(f"siamese: {sys.argv[1]}", flush=True)  # at once: loading what the command takes needs seconds
     sys.exit(main(sys.argv[1:]))

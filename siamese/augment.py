@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ class Affine(nn.Module):
         scale: horizontal and vertical scale beyond 1, drawn separately.
         shift: horizontal and vertical shift, a fraction of the width or height.
         probability: with which each of the four is applied to an image, drawn separately.
+        outside: what enters from beyond the image: ``zeros`` (paper) or its nearest ``border`` pixel (photographs).
     """
 
     def __init__(
@@ -30,13 +32,14 @@ class Affine(nn.Module):
         scale: float = 0.15,
         shift: float = 0.05,
         probability: float = 1.0,
+        outside: Literal["zeros", "border"] = "zeros",
     ) -> None:
         super().__init__()
         self.rotation, self.shear, self.scale, self.shift = rotation, shear, scale, shift
-        self.probability = probability
+        self.probability, self.outside = probability, outside
 
     def forward(self, images: Tensor, turns: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
-        """Turn and distort images; what enters from outside is 0 (paper).
+        """Turn and distort images.
 
         Args:
             images: float ``[B, C, H, W]``, square.
@@ -46,7 +49,7 @@ class Affine(nn.Module):
         """
         matrix = _symmetry(turns) @ self._draw(distort, generator)
         grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, align_corners=False)
+        return F.grid_sample(images, grid, padding_mode=self.outside, align_corners=False)
 
     def _draw(self, distort: Tensor, generator: torch.Generator) -> Tensor:
         """``float [B, 2, 3]``: for each image the map from output to input coordinates in [-1, 1]."""
@@ -66,6 +69,29 @@ class Affine(nn.Module):
         skew = torch.eye(2, device=device) + torch.diag_embed(shear).flip(2)
         shift = uniform(2 * self.shift, 2).unsqueeze(2)  # coordinates span 2
         return torch.cat([rotation @ skew @ stretch, shift], dim=2)
+
+
+class Light(nn.Module):
+    """Other light on each image: brightness, contrast and a gradient across it, each drawn uniformly from ±its range.
+
+    Args:
+        contrast: factor beyond 1 of the values.
+        brightness: what is added to the values, which are in [0, 1].
+        gradient: how much brighter, as a factor beyond 1, one side is than the middle, drawn separately for left to right
+            and for top to bottom.
+    """
+
+    def __init__(self, contrast: float = 0.3, brightness: float = 0.15, gradient: float = 0.3) -> None:
+        super().__init__()
+        self.contrast, self.brightness, self.gradient = contrast, brightness, gradient
+
+    def forward(self, images: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
+        """Float images ``[B, C, H, W]`` in other light where ``distort`` (``bool [B]``) is true; they may leave [0, 1]."""
+        draw = 2 * torch.rand(len(images), 4, 1, 1, 1, device=images.device, generator=generator) - 1
+        contrast, brightness, across, down = (draw * distort.view(-1, 1, 1, 1, 1)).unbind(1)
+        x, y = (torch.linspace(-1, 1, side, device=images.device) for side in (images.shape[3], images.shape[2]))
+        slope = self.gradient * (across * x + down * y.unsqueeze(1))
+        return images * (1 + self.contrast * contrast + slope) + self.brightness * brightness
 
 
 def _symmetry(turns: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.run import best_precision, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
 
+GENERATED = ("glyphs", "cartoons")  # data sets whose figures must not be taken for those of real ones
+
 
 class Parser(LightningArgumentParser):
     """Names the nearest right option where one is misspelt."""
@@ -63,6 +65,9 @@ class Command(LightningCLI):
         )
         parser.add_argument("--runs", type=str, default="runs", help="Folder that keeps the runs.")
         parser.add_argument(
+            "--folder", type=str | None, default=None, help="The run's folder, instead of one below --runs."
+        )
+        parser.add_argument(
             "--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run."
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -81,9 +86,7 @@ class Command(LightningCLI):
         """The trainer of a new run: the data comes first, because a run is named after what it is really trained on."""
         config, fits = self.config[self.subcommand], self.subcommand == "fit"
         self.datamodule.setup("prepare")
-        name, experiment = self.datamodule.table("train").name, config.experiment
-        if name == "glyphs" and name not in experiment:
-            experiment += "-glyphs"
+        experiment = self.experiment()
         if config.resume:
             config.ckpt_path = self.config_init[self.subcommand].ckpt_path = _last(Path(config.runs) / experiment)
         if config.get("ckpt_path"):
@@ -92,7 +95,9 @@ class Command(LightningCLI):
             self.folder = Path(config.ckpt_path).parents[1]
             keep_earlier_metrics(self.folder)
         else:
-            self.folder = make_run_folder(Path(config.runs), experiment, "" if fits else f"-{self.subcommand}")
+            self.folder = make_run_folder(
+                Path(config.runs), experiment, "" if fits else f"-{self.subcommand}", config.folder
+            )
         self._dump_config()
 
         given = self._get(self.config_init, "trainer")
@@ -113,6 +118,11 @@ class Command(LightningCLI):
             ModelCheckpoint(self.folder / "checkpoints", "last", save_top_k=1, enable_version_counter=False)
         )
         return trainer
+
+    def experiment(self) -> str:
+        """The experiment's name, which says if generated data takes the place of the data set it is named after."""
+        name, table = str(self.config[self.subcommand].experiment), self.datamodule.table("train").name
+        return f"{name}-{table}" if table in GENERATED and table not in name else name
 
     def _own_callbacks(self, resumed: str | None) -> list[pl.Callback]:
         """What every command has beside the callbacks of the YAML."""
@@ -146,7 +156,19 @@ def _last(runs: Path) -> str:
     return str(last.resolve())
 
 
-def run_command(arguments: list[str]) -> None:
+class Preparation(Command):
+    """``fit`` up to the point where the data is there: a study's first step."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        self.datamodule.setup("prepare")
+        return pl.Trainer(logger=False, enable_checkpointing=False)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def run_command(arguments: list[str], command: type[Command] = Command) -> Command:
+    """Do what the command line says. Returns the command, with all that it made."""
     # What Lightning warns of does not apply: batches are integers, there is nothing for workers to load; the run's
     # folder holds earlier metrics on purpose; and it is this program that hands over the arguments.
     does_not_apply = (
@@ -156,10 +178,10 @@ def run_command(arguments: list[str]) -> None:
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
-    Command(
+    return command(
         Siamese,
         FewShotData,
-        args=arguments,
+        args=[re.sub(r"^--data\.root\b", "--data.source.init_args.root", each) for each in arguments],
         seed_everything_default=0,
         parser_class=Parser,
         save_config_kwargs={"overwrite": True},

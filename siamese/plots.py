@@ -5,18 +5,16 @@ Right is teal and wrong is vermilion throughout; shares are drawn in per cent.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from siamese.plots_images import Trial, embedding_map, trial, trial_sheet
 from siamese.plots_style import (
     ACCENT,
-    GROUP_COLOURS,
     INK,
     MUTED,
     PALE,
@@ -28,11 +26,16 @@ from siamese.plots_style import (
     save,
     write,
 )
+from siamese.plots_verification import PERCENT, JudgedPair, det, pair_sheet, reliability, roc, score_histogram
 
 __all__ = [
+    "JudgedPair",
     "Trial",
+    "det",
     "embedding_map",
     "group_bars",
+    "pair_sheet",
+    "reliability",
     "roc",
     "run_bars",
     "save",
@@ -41,9 +44,6 @@ __all__ = [
     "trial",
     "trial_sheet",
 ]
-
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
-LOWEST_FAR = 1e-4
 
 
 def group_bars(results: Mapping[str, tuple[float, float, float]], title: str) -> Figure:
@@ -61,7 +61,7 @@ def group_bars(results: Mapping[str, tuple[float, float, float]], title: str) ->
         write(axes, 1.015, float(place), f"{100 * value:.1f} %", **style)
     axes.set_yticks(places, [name.replace("_", " ") for name, _ in ranked], color=INK, parse_math=False)
     axes.set(xlim=(0, 1), ylim=(-0.6, max(1, len(ranked)) - 0.4), xlabel="accuracy, with its 95 % interval")
-    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.xaxis.set_major_formatter(PERCENT)
     return figure
 
 
@@ -80,72 +80,7 @@ def run_bars(per_run: Sequence[float], title: str) -> Figure:
         mean = float(right.mean())
         axes.axhline(mean, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"mean {100 * mean:.1f} %")
     axes.set(xticks=numbers, xlim=(0.4, len(right) + 0.6), ylim=(0, 1), xlabel="official run")
-    axes.yaxis.set_major_formatter(_PERCENT)
-    legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
-    return figure
-
-
-def _crossing(far: np.ndarray, tar: np.ndarray) -> float:
-    """The equal error rate: where the curve of (FAR, TAR), sorted by FAR, meets FAR = 1 - TAR."""
-    gap = far - (1 - tar)
-    after = int(np.argmax(gap >= 0)) if (gap >= 0).any() else len(gap) - 1
-    before = max(after - 1, 0)
-    step = gap[after] - gap[before]
-    share = -gap[before] / step if step > 0 else 0.0
-    return float(far[before] + share * (far[after] - far[before]))
-
-
-def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
-    """True accepts against false accepts of each named ``(far [M], tar [M])`` in [0, 1], false accepts logarithmic."""
-    figure = new_figure(title, 6.4, 4.9)
-    axes = plain_axes(figure.subplots(), grid="both")
-    line = np.geomspace(LOWEST_FAR, 1, 400)
-    axes.plot(line, 1 - line, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="equal errors (FAR = 1 − TAR)")
-    for (name, (far, tar)), colour in zip(curves.items(), (RIGHT, ACCENT, *GROUP_COLOURS) * len(curves), strict=False):
-        order = np.lexsort((tar, far))
-        far, tar = np.asarray(far, dtype=float)[order], np.asarray(tar, dtype=float)[order]
-        equal = _crossing(far, tar)
-        label = f"{name} (EER {100 * equal:.1f} %)"
-        axes.step(np.clip(far, LOWEST_FAR, 1), tar, where="post", color=colour, linewidth=2, label=label)
-        axes.plot([equal], [1 - equal], "o", color=colour, markersize=6, markeredgecolor="white")
-        for rate in (0.01, 0.001):
-            # The best that stays within the allowed rate; never a value between two thresholds that do not exist.
-            reached = float(tar[far <= rate].max(initial=0))
-            axes.plot([rate], [reached], "D", color=colour, markersize=5, markeredgecolor="white", zorder=3)
-            if len(curves) == 1:
-                note = f"{100 * reached:.1f} % at FAR {100 * rate:g} %"
-                axes.annotate(note, (rate, reached), (8, -13), textcoords="offset points", fontsize=8.5, color=INK)
-    axes.set(xscale="log", xlim=(LOWEST_FAR, 1), ylim=(0, 1.01))
-    axes.set(xlabel="false accepts (FAR)", ylabel="true accepts (TAR)")
-    for rate in (0.01, 0.001):
-        axes.axvline(rate, color=MUTED, linewidth=0.9, linestyle=":")
-    axes.xaxis.set_major_formatter(_PERCENT)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(_PERCENT)
-    legend(axes, loc="lower right")
-    return figure
-
-
-def score_histogram(genuine: np.ndarray, impostor: np.ndarray, threshold: float, title: str) -> Figure:
-    """How the similarities ``float [G]`` of genuine and ``float [I]`` of impostor pairs lie about the threshold."""
-    genuine, impostor = np.asarray(genuine, dtype=float), np.asarray(impostor, dtype=float)
-    figure = new_figure(title, 7.6, 3.5)
-    axes = plain_axes(figure.subplots())
-    edges = np.histogram_bin_edges(np.concatenate([genuine, impostor, [threshold]]), bins=70)
-    accepted = [(scores >= threshold).mean() if len(scores) else math.nan for scores in (genuine, impostor)]
-    labels = [
-        f"genuine pairs, {100 * (1 - accepted[0]):.1f} % refused",
-        f"impostor pairs, {100 * accepted[1]:.1f} % accepted",
-    ]
-    for scores, colour, label in zip((genuine, impostor), (RIGHT, WRONG), labels, strict=True):
-        share = np.full(len(scores), 1 / max(1, len(scores)))
-        heights, _ = np.histogram(scores, edges, weights=share)
-        axes.stairs(heights, edges, fill=True, color=colour, alpha=0.25)
-        axes.stairs(heights, edges, color=colour, linewidth=1.6, label=label)
-    axes.axvline(threshold, color=INK, linewidth=1.3, label=f"threshold {threshold:.3f}")
-    axes.margins(x=0.01)
-    axes.set(xlabel="similarity", ylabel="share of the pairs")
-    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.yaxis.set_major_formatter(PERCENT)
     legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
     return figure
 
@@ -153,10 +88,12 @@ def score_histogram(genuine: np.ndarray, impostor: np.ndarray, threshold: float,
 def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, validation accuracy and learning rate against the step, from the rows of ``metrics.csv``.
 
-    Cells may be missing; ``train/loss``, ``val/loss``, ``val/one_shot`` and ``lr`` are drawn where they are there.
+    Cells may be missing; ``train/loss``, ``val/loss``, ``val/one_shot`` and ``lr`` are drawn where they are there, and
+    ``val/eer`` where no one-shot accuracy was validated.
     """
-    lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", "val/one_shot", "lr")}
-    panels = [p for p in (["train/loss", "val/loss"], ["val/one_shot"], ["lr"]) if any(len(lines[n][0]) for n in p)]
+    lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", "val/one_shot", "val/eer", "lr")}
+    chosen_by = "val/one_shot" if len(lines["val/one_shot"][0]) else "val/eer"
+    panels = [p for p in (["train/loss", "val/loss"], [chosen_by], ["lr"]) if any(len(lines[n][0]) for n in p)]
     figure = new_figure("Training", 9.4, 3.3)
     if not panels:
         axes = figure.subplots()
@@ -168,7 +105,8 @@ def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
         plain_axes(axes)
         for name in panel:
             _line(axes, name, *lines[name])
-        titles = {"val/one_shot": "one-shot accuracy, validation", "lr": "learning rate"}
+        titles = {"val/one_shot": "one-shot accuracy, validation", "val/eer": "equal error rate, validation"}
+        titles["lr"] = "learning rate"
         axes.set(xlabel="step", title=titles.get(panel[0], "loss"))
         axes.title.set(fontsize=9.5, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4 if panel == ["lr"] else 6, integer=True))
@@ -188,8 +126,8 @@ def _series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray,
 
 
 def _line(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-    """One curve; a noisy training loss gets its running mean drawn over it, a validation accuracy its best marked."""
-    colour = {"train/loss": RIGHT, "val/loss": WRONG, "val/one_shot": RIGHT}.get(name, MUTED)
+    """One curve; a noisy training loss gets its running mean drawn over it, a validation figure its best marked."""
+    colour = {"train/loss": RIGHT, "val/loss": WRONG, "val/one_shot": RIGHT, "val/eer": RIGHT}.get(name, MUTED)
     dots = "o" if len(steps) <= 40 and name != "lr" else ""
     if name == "train/loss" and len(steps) > 40:
         axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.35)
@@ -199,8 +137,8 @@ def _line(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
     label = {"train/loss": "training", "val/loss": "validation"}.get(name)
     label = label if len(steps) else None
     axes.plot(steps, values, color=colour, linewidth=1.8, marker=dots, markersize=3.5, label=label)
-    if name == "val/one_shot" and len(steps):
-        best = int(values.argmax())
-        axes.yaxis.set_major_formatter(_PERCENT)
+    if name in ("val/one_shot", "val/eer") and len(steps):
+        best = int(values.argmax() if name == "val/one_shot" else values.argmin())
+        axes.yaxis.set_major_formatter(PERCENT)
         label = f"best {100 * values[best]:.2f} % at step {steps[best]:.0f}"
         axes.plot(steps[best], values[best], "D", color=ACCENT, markersize=7, label=label)

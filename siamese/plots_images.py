@@ -25,6 +25,7 @@ from siamese.plots_style import (
     draw_ink,
     legend,
     new_figure,
+    shorten,
     write,
 )
 
@@ -71,11 +72,6 @@ class Trial:
     def order(self) -> list[int]:
         """All supports, the most similar first."""
         return np.argsort(-np.asarray(self.similarities), kind="stable").tolist()
-
-
-def _shorten(name: str, most: int) -> str:
-    """The name, or its end if it is too long: the end is where files differ."""
-    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def _support(axes: Axes, trial: Trial, slot: int, tag: bool = True) -> None:
@@ -133,7 +129,7 @@ def _question(axes: Axes, trial: Trial) -> None:
         lines.append(("answer", trial.support_names[trial.answer], WRONG))
     for line, (what, name, shade) in enumerate(lines):
         put(0, -20 - 15 * line, what, fontsize=8, color=shade, fontweight="bold")
-        put(42, -20 - 15 * line, _shorten(name, 33), fontsize=8, color=INK)
+        put(42, -20 - 15 * line, shorten(name, 33), fontsize=8, color=INK)
     put(0, -22 - 15 * len(lines), trial.run, fontsize=8, color=MUTED)
 
 
@@ -180,7 +176,7 @@ def _names(axes: Axes, trial: Trial) -> None:
     for line, (what, name, colour) in enumerate(lines):
         y = 0.96 - 0.2 * line
         write(axes, 0, y, what, fontsize=7.5, va="top", color=colour, fontweight="bold" if name else "normal")
-        write(axes, 0.22, y, _shorten(name, 34), fontsize=7.5, va="top", color=INK if what else colour)
+        write(axes, 0.22, y, shorten(name, 34), fontsize=7.5, va="top", color=INK if what else colour)
 
 
 def _ordinal(number: int) -> str:

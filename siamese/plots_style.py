@@ -55,6 +55,11 @@ def write(axes: Axes, x: float, y: float, text: str, **style: Any) -> Text:
     return axes.text(x, y, text, **defaults | style)
 
 
+def shorten(name: str, most: int) -> str:
+    """The name, or its end if it is too long: the end is where files differ."""
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
 def plain_axes(axes: Axes, grid: str = "y") -> Axes:
     """Quiet axes: no box, hairline grid along ``grid`` ("x", "y" or "both"), muted ticks."""
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)

@@ -68,13 +68,18 @@ class Record(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        checkpoint[CHECKPOINT_KEY] = {
+        about = {
             "version": siamese.__version__,
             "config": yaml.safe_dump(self.config),
             "dataset": data.table("train").name,
             "fingerprint": data.fingerprint,
             "train_seconds": self.timer.time_elapsed("train"),
+            "preprocessing": getattr(data, "preprocessing_entry", dict)(),
         }
+        for evaluator in _evaluators(trainer):
+            if evaluator.chosen_at == trainer.global_step:  # what was found with other weights is not true of these
+                about |= evaluator.stored()
+        checkpoint[CHECKPOINT_KEY] = about
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Now, because loading the best checkpoint sets the timer back to when that was saved.
@@ -89,9 +94,8 @@ class Record(pl.Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        found = [callback for callback in trainer.callbacks if isinstance(callback, Evaluator)]  # type: ignore[attr-defined]
         results = self._circumstances(trainer)
-        for evaluator in found:
+        for evaluator in _evaluators(trainer):
             results |= evaluator.results
             for name, figure in evaluator.pictures.items():
                 save(figure, self.folder / "pictures" / name)
@@ -143,7 +147,8 @@ class Record(pl.Callback):
             per_run = [[number + 1, accuracy] for number, accuracy in enumerate(official["per_run"])]
             logged["per_run"] = wandb.Table(columns=["run", "accuracy"], data=per_run)
             logged["official/accuracy"] = official["accuracy"]
-        for name, value in results.get("verification", {}).items():
+        checked = results.get("verification", {})
+        for name, value in [*checked.items(), *checked.get("operating_point", {}).get("measured", {}).items()]:
             if isinstance(value, float):
                 logged[f"verification/{name}"] = value
         for picture in sorted((self.folder / "pictures").glob("*.png")):
@@ -175,6 +180,10 @@ class Beginning(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update(self.config | circumstances, allow_val_change=True)
+
+
+def _evaluators(trainer: pl.Trainer) -> list[Evaluator]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, Evaluator)]  # type: ignore[attr-defined]
 
 
 def keep_earlier_metrics(folder: Path) -> None:

@@ -6,26 +6,21 @@ is shown with how it was measured, and a result on other data than Omniglot neve
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
 import math
-import os
-import tempfile
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment
-
 from siamese.errors import DataError
+from siamese.page import encoded_pictures, rendered, write_page
+from siamese.report_text import WIDTH, as_float, interval, line, number, percent, verification_lines
 
 Results = Mapping[str, Any]
 THIS_RUN = "this run"
-WIDTH = 100  # columns of the terminal's table
 
 
 @dataclass(frozen=True)
@@ -50,23 +45,22 @@ def write_report(run: Path) -> Path:
         results = json.loads((run / "results.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{run} holds no readable results.json, so there is nothing to report: {error}") from error
-    metrics = read_metrics(run)
-    if metrics:
+    if metrics := read_metrics(run):
         from siamese.plots import save, training_curves  # matplotlib is slow to load, and the table needs none of it
 
         save(training_curves(metrics), run / "pictures" / "training_curves.png")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined)
-    environment.filters |= {"percent": percent, "interval": interval, "number": number}
-    page = environment.from_string(files("siamese").joinpath("report.html").read_text("utf-8")).render(
+    page = rendered(
+        "report.html",
+        {"percent": percent, "interval": interval, "number": number},
         r=results,
         dataset=_dataset(results),
         comparable=_comparable(results),
         rows=standing(results),
         sentence=standing_sentence(results),
-        pictures=_pictures(run / "pictures"),
+        pictures=encoded_pictures(run / "pictures"),
         config=json.dumps(results.get("config") or {}, indent=2, ensure_ascii=False, default=str),
     )
-    return _write(run / "report.html", page)
+    return write_page(run / "report.html", page)
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -83,22 +77,13 @@ def _read_csv(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [{key: _float(cell) for key, cell in row.items() if key} for row in csv.DictReader(file)]
+        rows = [{key: as_float(cell) for key, cell in row.items() if key} for row in csv.DictReader(file)]
     return [{key: value for key, value in row.items() if value is not None} for row in rows]
-
-
-def _float(cell: Any) -> float | None:
-    """The cell's finite number, or None if it has none: it may be empty, or the last row half written."""
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def standing(results: Results) -> list[Row]:
     """This run among the methods it can be compared with, the best first; after those it ties with."""
-    baselines = [b for b in results.get("baselines") or [] if _float(b.get("accuracy")) is not None]
+    baselines = [b for b in results.get("baselines") or [] if as_float(b.get("accuracy")) is not None]
     if not _comparable(results):
         baselines = [b for b in baselines if not str(b.get("source", "")).startswith("published")]
     rows = [
@@ -140,34 +125,18 @@ def benchmark_table(results: Results) -> str:
     if official:
         lines += _wrap(f"One-shot accuracy on {data} in %: {_how(official)}")
     for row in standing(results):
-        lines.append(_line(row.name, row.accuracy, row.low, row.high, row.source, ">" if row.ours else " "))
+        lines.append(line(row.name, row.accuracy, row.low, row.high, row.source, ">" if row.ours else " "))
     sampled = (results.get("one_shot") or {}).get("sampled") or []
     if sampled:
         lines += ["", *_wrap(f"Sampled episodes on {data}, accuracy in %: {sampled[0].get('interval') or ''}")]
     for row in sampled:
         name = f"{row.get('protocol')} alphabets, {row.get('n_way')}-way {row.get('k_shot')}-shot"
         counts = f"{number(row.get('episodes'))} episodes, {number(row.get('trials'))} trials"
-        lines.append(_line(name, row.get("accuracy"), row.get("low"), row.get("high"), counts))
-    check = results.get("verification")
-    if check:
-        lines += [
-            "",
-            *_wrap(f"Verification on {data} in %: {number(check.get('pairs'))} pairs, {check.get('how', '')}"),
-        ]
-        note = f"at threshold {number(check.get('threshold'), 3)}"
-        lines.append(_line("accuracy", check.get("accuracy"), check.get("low"), check.get("high"), note))
-        lines.append(_line("equal error rate", check.get("eer"), note=f"AUC {number(check.get('auc'), 4)}"))
-        for rate, share in (check.get("tar_at_far") or {}).items():
-            lines.append(_line(f"true accepts at {100 * float(rate):g} % false accepts", share))
-    return "\n".join(line.rstrip() for line in lines or ["Nothing was measured."])
-
-
-def _line(name: str, accuracy: Any, low: Any = None, high: Any = None, note: str = "", mark: str = " ") -> str:
-    """A row of the terminal's table: 2 columns of mark, 45 of name, the figure, its interval, the note."""
-    name = name if len(name) <= 44 else name[:41] + "..."
-    share = percent(accuracy)
-    share = share if share[-3:-2] == "." else f"{share} "  # with one decimal or two, the points stand in one column
-    return f"{mark} {name:<45}{share:>6}  {interval({'low': low, 'high': high}):<12}  {note}"[:WIDTH]
+        lines.append(line(name, row.get("accuracy"), row.get("low"), row.get("high"), counts))
+    if check := results.get("verification"):
+        how = ", ".join(filter(None, [f"{number(check.get('pairs'))} pairs", check.get("how"), check.get("interval")]))
+        lines += ["", *_wrap(f"Verification on {data} in %: {how}"), *verification_lines(check)]
+    return "\n".join(each.rstrip() for each in lines or ["Nothing was measured."])
 
 
 def _wrap(text: str) -> list[str]:
@@ -181,29 +150,10 @@ def _how(official: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, [official.get("how"), task, trials, official.get("interval")]))
 
 
-def percent(share: Any) -> str:
-    """A fraction in per cent, with the second decimal only where it says something: 0.92 is 92.0, 0.9625 is 96.25."""
-    value = _float(share)
-    return "–" if value is None else f"{100 * value:.2f}".removesuffix("0")
-
-
-def interval(figures: Mapping[str, Any]) -> str:
-    """The interval of the figures' accuracy in per cent, or nothing if they have none."""
-    known = isinstance(figures, Mapping)  # in the template it may be undefined
-    low, high = (_float(figures.get(end)) if known else None for end in ("low", "high"))
-    return "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
-
-
-def number(value: Any, decimals: int = 0) -> str:
-    """A number with thousands separated, or a dash if there is none."""
-    known = _float(value)
-    return "–" if known is None else f"{known:,.{decimals}f}"
-
-
 def _official(results: Results) -> Mapping[str, Any] | None:
     """The figures of the official runs, if there are any."""
     official = (results.get("one_shot") or {}).get("official")
-    return official if official and _float(official.get("accuracy")) is not None else None
+    return official if official and as_float(official.get("accuracy")) is not None else None
 
 
 def _dataset(results: Results) -> str:
@@ -216,23 +166,3 @@ def _dataset(results: Results) -> str:
 def _comparable(results: Results) -> bool:
     """Whether the figures may stand beside published Omniglot figures."""
     return results.get("dataset") == "omniglot"
-
-
-def _pictures(folder: Path) -> dict[str, str]:
-    """Every whole PNG in the folder as base64, by its name without ``.png``."""
-    contents = {path.stem: path.read_bytes() for path in sorted(folder.glob("[!.]*.png"))}
-    whole = {stem: data for stem, data in contents.items() if data.startswith(b"\x89PNG") and b"IEND" in data[-16:]}
-    return {stem: base64.b64encode(data).decode() for stem, data in whole.items()}
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write the file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path

@@ -22,8 +22,12 @@ INIT_SECONDS = 30  # for W&B's server to accept a run, before the run goes offli
 ENVIRONMENT = "SIAMESE_RUN"  # how processes started by this one learn of its run folder
 
 
-def make_run_folder(runs: Path, experiment: str, suffix: str = "") -> Path:
-    """A new ``runs/<experiment>/<time>``. Raises UserError where nothing can be written."""
+def make_run_folder(runs: Path, experiment: str, suffix: str = "", exactly: str | None = None) -> Path:
+    """A new ``runs/<experiment>/<time>``, or the folder ``exactly``. Raises UserError where nothing can be written."""
+    if exactly:
+        folder = Path(exactly).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
     if (given := os.environ.get(ENVIRONMENT)) and started_by_lightning():
         return Path(given)  # a process started by Lightning writes where the one that started it does
     parent = runs.resolve() / experiment

@@ -106,14 +106,10 @@ class Table:
         """The rows made by these sources (drawers, shots)."""
         return self.rows(torch.isin(self.sources, torch.tensor(list(sources))))
 
-    def resized(self, size: int) -> Table:
-        """The same table with square images of ``size`` pixels: area averages when shrinking, bilinear when growing."""
-        if self.image_shape[1:] == (size, size):
-            return self
-        shrinks = size <= min(self.image_shape[1:])
-        mode = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
-        chunks = [F.interpolate(chunk.float(), size=(size, size), **mode) for chunk in self.images.split(2048)]
-        return dataclasses.replace(self, images=torch.cat([chunk.round().to(torch.uint8) for chunk in chunks]))
+    def resized(self, size: int | None) -> Table:
+        """The same table with square images of ``size`` pixels, as ``resized_images`` makes them; None leaves them alone."""
+        images = resized_images(self.images, size)
+        return self if images is self.images else dataclasses.replace(self, images=images)
 
     def save(self, folder: Path) -> None:
         """Write the table to ``folder``, whole or not at all."""
@@ -152,6 +148,29 @@ class Table:
         if table.fingerprint != fingerprint:
             raise DataError(f"{folder}: the content does not have the fingerprint it was saved with; delete the folder")
         return table
+
+
+def concatenated(*tables: Table) -> Table:
+    """The rows of several subsets of one table, one after the other."""
+    first = tables[0]
+    columns: dict[str, Any] = {
+        name: torch.cat([getattr(table, name) for table in tables]) for name in ("images", *_COLUMNS)
+    }
+    names = tuple(name for table in tables for name in table.file_names)
+    return dataclasses.replace(first, **columns, file_names=names)
+
+
+def resized_images(images: Tensor, size: int | None) -> Tensor:
+    """``uint8 [N, C, size, size]`` of images ``uint8 [N, C, H, W]``: area averages when shrinking, bilinear when growing.
+
+    The images themselves where they have that size, or where ``size`` is None.
+    """
+    if size is None or images.shape[2:] == (size, size):
+        return images
+    shrinks = size <= min(images.shape[2:])
+    mode: dict[str, Any] = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
+    chunks = [F.interpolate(chunk.float(), size=(size, size), **mode) for chunk in images.split(2048)]
+    return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
 def assert_disjoint(**tables: Table) -> None:

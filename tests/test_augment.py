@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from siamese.augment import Affine
+from siamese.augment import Affine, Light
 from siamese.sampling.seeds import generator
 
 NOTHING = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "shift": 0.0}
@@ -135,3 +135,34 @@ def test_what_enters_from_outside_is_paper():
     assert moved.min() == 0
     assert moved.max() <= 1 + 1e-6
     assert 0.3 < float(moved.mean()) < 0.9
+
+
+def test_what_enters_is_paper_or_the_border():
+    images, still = torch.ones(8, 1, 20, 20), torch.zeros(8, dtype=torch.int64)
+    far = {**NOTHING, "shift": 0.5}
+    assert Affine(**far)(images, still, still == 0, generator(0)).min() == 0
+    torch.testing.assert_close(Affine(**far, outside="border")(images, still, still == 0, generator(0)), images)
+
+
+def test_light_keeps_to_its_ranges_and_differs_from_image_to_image():
+    images, all_of_them = torch.full((500, 1, 9, 9), 0.5), torch.ones(500, dtype=torch.bool)
+    brighter = Light(0.0, 0.2, 0.0)(images, all_of_them, generator(0)) - 0.5
+    assert (brighter == brighter[:, :, :1, :1]).all()
+    assert -0.2 <= brighter.min() < -0.18
+    assert 0.18 < brighter.max() <= 0.2
+    contrast = Light(0.4, 0.0, 0.0)(images, all_of_them, generator(0)) / 0.5
+    assert 0.6 <= contrast.min() < 0.62
+    assert 1.38 < contrast.max() <= 1.4
+    slope = Light(0.0, 0.0, 0.3)(images, all_of_them, generator(0)) / 0.5
+    torch.testing.assert_close(slope[:, 0, 4, 4], torch.ones(500))  # the middle stays
+    assert (slope[:, 0, 4, 8] - 1).abs().max() <= 0.3
+    assert (slope[:, 0, 4, 8] - 1).abs().max() > 0.28
+    torch.testing.assert_close(slope[:, 0, 0, 0] + slope[:, 0, 8, 8], torch.full((500,), 2.0))
+
+
+def test_light_leaves_alone_what_is_not_to_be_distorted():
+    images = torch.rand(6, 3, 8, 8, generator=generator(0))
+    distort = torch.arange(6) % 2 == 0
+    lit = Light()(images, distort, generator(1))
+    assert torch.equal(lit[~distort], images[~distort])
+    assert (lit[distort] - images[distort]).abs().amax((1, 2, 3)).min() > 0.01

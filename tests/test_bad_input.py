@@ -33,7 +33,7 @@ def refused(capsys, *arguments: str) -> str:
         (["--trainer.max_epohcs", "3"], "Did you mean 'trainer.max_epochs'"),
         (["--trainer.max_epoch", "3"], "Did you mean 'trainer.max_epochs'"),
         (["--data.image_sise", "35"], "Did you mean 'data.image_size'"),
-        (["--data.symmetries", "3"], "must be 1, 4 or 8"),
+        (["--data.symmetries", "3"], "must be 1, 2, 4 or 8"),
         (["--data.image_size", "35"], "takes images of 1x28x28, not 1x35x35"),
         (["--data.sampler.classes", "500"], "batches of 500 classes x 3 images cannot be drawn"),
         (["--data.sampler.shots", "7"], "cannot be drawn"),
@@ -116,7 +116,18 @@ def test_a_runs_folder_that_cannot_be_written(capsys, tmp_path):
 
 
 def test_a_disk_that_fills_up_while_saving_harms_nothing_that_is_there(tmp_path):
-    command = [sys.executable, "-m", "siamese", "fit", "--config", TINY, "--runs", str(tmp_path), "--trainer.max_epochs", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "siamese",
+        "fit",
+        "--config",
+        TINY,
+        "--runs",
+        str(tmp_path),
+        "--trainer.max_epochs",
+        "1",
+    ]
     environment = {**os.environ, "SIAMESE_DATA": str(tmp_path / "data")}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     best = (tmp_path / "tiny-glyphs" / "latest").resolve() / "checkpoints" / "best.ckpt"

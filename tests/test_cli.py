@@ -150,7 +150,9 @@ def test_ctrl_c_saves_and_reports_and_a_resumed_training_ends_as_if_never_stoppe
 def test_two_processes_train_together(tmp_path):
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "1"]
     command = [sys.executable, "-m", "siamese", "fit", "--config", TINY, "--runs", str(tmp_path), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr
     (run,) = [path for path in (tmp_path / "tiny-glyphs").iterdir() if not path.is_symlink()]  # one for both
     assert results_of(run)["steps"] == 3  # six batches shared by two
@@ -158,7 +160,9 @@ def test_two_processes_train_together(tmp_path):
 
 def test_the_program_starts_quickly():
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "siamese", "fit"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siamese", "fit"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdout.readline().startswith(b"siamese")  # type: ignore[union-attr]
     seconds = time.perf_counter() - began
     process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -132,6 +133,53 @@ def test_the_histogram_says_how_many_are_on_the_wrong_side(tmp_path: Path):
     assert drawn(figure, tmp_path)
 
 
+def test_det_marks_equal_errors_and_the_operating_point_on_scales_of_the_normal_deviate(tmp_path: Path):
+    far, frr = np.array([0.0, 0.02, 0.1, 1.0]), np.array([1.0, 0.3, 0.1, 0.0])
+    figure = plots.det({"this run": (far, frr)}, "title", {"stored threshold": (0.02, 0.3)})
+    wanted = {"this run (EER 10.0 %)", "stored threshold (FAR 2 %, FRR 30 %)", "equal errors (FAR = FRR)"}
+    assert wanted <= set(texts(figure))
+    (mark,) = [line for line in figure.axes[0].lines if str(line.get_label()).startswith("stored")]
+    normal = NormalDist()
+    assert np.ravel(mark.get_data()) == pytest.approx([normal.inv_cdf(0.02), normal.inv_cdf(0.3)])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()][4] == "50 %"
+    assert figure.axes[0].get_xticks()[4] == pytest.approx(0)
+    assert drawn(figure, tmp_path)
+
+
+@pytest.mark.parametrize(("frr", "error"), [([0.0, 0.0, 0.0], "0.0 %"), ([1.0, 0.5, 0.0], "50.0 %")])
+def test_det_of_a_perfect_and_of_a_blind_network(frr: list[float], error: str, tmp_path: Path):
+    figure = plots.det({"it": (np.array([0.0, 0.5, 1.0]), np.array(frr))}, "title")
+    assert f"it (EER {error})" in texts(figure) and drawn(figure, tmp_path)
+
+
+def test_reliability_says_how_far_promises_are_from_what_came_true(tmp_path: Path):
+    figure = plots.reliability(np.array([0.1, 0.9]), np.array([0.1, 0.5]), np.array([0.75, 0.25]), "title")
+    assert "measured (mean distance 10.0 points)" in texts(figure)  # 0.75 * 0 + 0.25 * 0.4
+    assert [bar.get_height() for bar in figure.axes[1].patches] == [0.75, 0.25]  # type: ignore[attr-defined]
+    assert drawn(figure, tmp_path)
+
+
+def make_pairs(number: int, shape: tuple[int, ...] = (12, 12)) -> list[plots.JudgedPair]:
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    return [plots.JudgedPair(*images, f"one$\\x{i}.png", f"other{i}.png", -0.25, 0.75) for i in range(number)]
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (12, 9, 3)])
+def test_a_sheet_of_pairs_shows_both_images_their_names_and_the_verdict(shape: tuple[int, ...], tmp_path: Path):
+    sheet = plots.pair_sheet(make_pairs(3, shape), "title")
+    assert {"one$\\x2.png", "other2.png", "score -0.250, 75.0 % same"} <= set(texts(sheet))
+    assert sum(1 for axes in sheet.axes if axes.images) == 6
+    assert drawn(sheet, tmp_path)
+
+
+def test_a_sheet_of_pairs_says_of_how_many_it_shows_some(tmp_path: Path):
+    assert "wrong (the first 12 of 1,234)" in texts(plots.pair_sheet(make_pairs(12), "wrong", 1234))
+    assert "wrong (the first 12 of 20)" in texts(plots.pair_sheet(make_pairs(20), "wrong"))
+    assert "wrong" in texts(plots.pair_sheet(make_pairs(5), "wrong", 5))
+    none = plots.pair_sheet([], "none")
+    assert "There are none." in texts(none) and drawn(none, tmp_path)
+
+
 @pytest.mark.parametrize("pictures", [True, False])
 def test_the_map_names_the_groups_that_occur(pictures: bool, tmp_path: Path):
     rng = np.random.default_rng(0)
@@ -151,6 +199,8 @@ def test_training_curves_draw_what_is_there(tmp_path: Path):
     assert "best 80.00 % at step 50" in texts(figure)
     assert drawn(figure, tmp_path)
     assert [axes.get_title() for axes in plots.training_curves(rows[-3:]).axes] == ["one-shot accuracy, validation"]
+    chosen_by_errors = [{"step": 1, "val/eer": 0.2}, {"step": 2, "val/eer": 0.1}, {"step": 3, "val/eer": 0.3}]
+    assert "best 10.00 % at step 2" in texts(plots.training_curves(chosen_by_errors))
     assert "Nothing was logged." in texts(plots.training_curves([]))
     assert drawn(plots.training_curves([{"step": 1, "train/loss": float("nan")}]), tmp_path)
 
@@ -171,5 +221,8 @@ def test_a_failed_save_keeps_the_old_picture_and_leaves_no_half(tmp_path: Path, 
 
 def test_no_picture_needs_pyplot():
     assert "siamese.plots" in sys.modules
-    sources = [Path(plots.__file__).with_name(name) for name in ("plots.py", "plots_images.py", "plots_style.py")]
+    sources = [
+        Path(plots.__file__).with_name(name)
+        for name in ("plots.py", "plots_images.py", "plots_style.py", "plots_verification.py")
+    ]
     assert not [path.name for path in sources if "matplotlib.pyplot" in path.read_text()]

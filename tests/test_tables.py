@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from siamese.errors import DataError
-from siamese.tables import Table, assert_disjoint
+from siamese.tables import Table, assert_disjoint, concatenated
 
 COLUMNS = ("images", "labels", "groups", "sources")
 
@@ -186,3 +186,11 @@ def test_resized_on_known_values(tiny):
 def test_loading_nothing_is_a_data_error(tmp_path: Path):
     with pytest.raises(DataError, match="no readable table"):
         Table.load(tmp_path / "nowhere")
+
+
+def test_subsets_put_together_are_the_table(tiny):
+    odd = tiny.labels % 2 == 1
+    both = concatenated(tiny.rows(odd), tiny.rows(~odd))
+    order = both.labels.mul(100).add(both.sources).argsort()
+    assert torch.equal(both.images[order], tiny.images)
+    assert [both.file_names[row] for row in order.tolist()] == list(tiny.file_names)

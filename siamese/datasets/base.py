@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from siamese.errors import DataError
+from siamese.datasets.pictures import Preprocessing
+from siamese.errors import DataError, UserError
 from siamese.sampling.episodes import Episodes
 from siamese.tables import Table, assert_disjoint
 
@@ -22,14 +24,20 @@ def data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Splits:
-    """Three tables without a common class: ``train`` teaches, ``val`` chooses, ``test`` reports."""
+    """Three tables without a common class: ``train`` teaches, ``val`` chooses, ``test`` reports.
+
+    ``leaking`` splits have common classes on purpose, to show what that does to a figure; what they are measured on must
+    be labelled so.
+    """
 
     train: Table
     val: Table
     test: Table
+    leaking: bool = False
 
     def __post_init__(self) -> None:
-        assert_disjoint(train=self.train, val=self.val, test=self.test)
+        if not self.leaking:
+            assert_disjoint(train=self.train, val=self.val, test=self.test)
 
 
 class DataSet(ABC):
@@ -47,9 +55,29 @@ class DataSet(ABC):
         """The published episodes as rows of ``test``, or None where the data set has none."""
         return None
 
+    def preprocessing(self, table: Table) -> Preprocessing:
+        """How an image file is made comparable with the table.
+
+        Raises UserError where the table's images are neither grey nor in colour, so that no file is.
+        """
+        channels, height, width = table.image_shape
+        if channels not in (1, 3):
+            raise UserError(f"images of {table.name} have {channels} channels; an image file has 1 or 3")
+        return Preprocessing(height, width, colour=channels == 3, fit="stretch")
+
     def stand_in(self) -> DataSet | None:
         """The generated data set that takes this one's place where it cannot be had, or None."""
         return None
+
+
+def preprocessing_entry(source: DataSet, table: Table, image_size: int | None) -> dict[str, Any] | None:
+    """What a checkpoint holds under ``preprocessing``, in plain values: the fields of ``Preprocessing``, and ``image_size``.
+
+    None for tables that image files cannot be compared with, whose images are neither grey nor in colour.
+    """
+    if table.image_shape[0] not in (1, 3):
+        return None
+    return asdict(source.preprocessing(table)) | {"image_size": image_size}
 
 
 def cached_table(key: str, make: Callable[[], Table]) -> Table:

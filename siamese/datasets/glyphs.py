@@ -7,6 +7,7 @@ A figure measured on it says nothing about Omniglot and is labelled with its own
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from siamese.datasets.alphabets import alphabet
 from siamese.datasets.base import DataSet, Splits, cached_table
+from siamese.datasets.pictures import Preprocessing
 from siamese.datasets.strokes import Programs, box, inked, render, trace
 from siamese.errors import UserError
 from siamese.sampling.seeds import generator
@@ -70,6 +72,9 @@ class Glyphs(DataSet):
         fifth = max(1, round(len(names) / 5))
         train, val = len(names) - 2 * fifth, len(names) - fifth
         return Splits(table.of_groups(names[:train]), table.of_groups(names[train:val]), table.of_groups(names[val:]))
+
+    def preprocessing(self, table: Table) -> Preprocessing:
+        return dataclasses.replace(super().preprocessing(table), invert=True)  # people draw dark ink on light paper
 
     def _draw(self) -> Table:
         counts = _counts(self.alphabets, *self.characters, generator(self.seed, VERSION))

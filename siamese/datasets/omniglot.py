@@ -5,6 +5,7 @@ Lake, Salakhutdinov, Tenenbaum (2015), Human-level concept learning through prob
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import zipfile
 import zlib
@@ -17,9 +18,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from siamese.datasets import omniglot_lists
-from siamese.datasets.base import DataSet, Splits, cached_table
+from siamese.datasets.base import DataSet, Splits
 from siamese.datasets.glyphs import Glyphs
-from siamese.datasets.registry import fetch, registry
+from siamese.datasets.pictures import Preprocessing
+from siamese.datasets.registry import fetch, published_table
 from siamese.errors import DataError
 from siamese.sampling.episodes import Episodes
 from siamese.tables import Table
@@ -53,8 +55,7 @@ class Omniglot(DataSet):
 
     def load(self) -> Table:
         """All 32,460 images as ``uint8 [32460, 1, 105, 105]``, labels in the order of the published character numbers."""
-        key = f"omniglot-{registry()['omniglot']['fingerprint'][:12]}"
-        return _published(cached_table(key, lambda: _published(_decode())))
+        return published_table("omniglot", _decode)
 
     def split(self, table: Table) -> Splits:
         train, val, test = (table.of_groups(names) for names in (self.train, self.val, self.test))
@@ -68,19 +69,11 @@ class Omniglot(DataSet):
             return None
         return read_runs(fetch("omniglot", "all_runs.zip"), test)
 
+    def preprocessing(self, table: Table) -> Preprocessing:
+        return dataclasses.replace(super().preprocessing(table), invert=True)  # files have black ink on white paper
+
     def stand_in(self) -> DataSet:
         return Glyphs()
-
-
-def _published(table: Table) -> Table:
-    """The table itself, if it has the fingerprint in the registry."""
-    expected = registry()["omniglot"]["fingerprint"]
-    if table.fingerprint != expected:
-        raise DataError(
-            f"the Omniglot images have the fingerprint {table.fingerprint[:12]}, not {expected[:12]}: they are not the "
-            "published ones; delete data/omniglot and data/cache and fetch them again"
-        )
-    return table
 
 
 def _decode() -> Table:

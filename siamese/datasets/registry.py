@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pooch
 import requests
 import yaml
 
-from siamese.datasets.base import PROJECT, data_folder
+from siamese.datasets.base import PROJECT, cached_table, data_folder
 from siamese.errors import DataError, DataUnavailable, UserError
+from siamese.tables import Table
 
 TIMEOUT = 10  # seconds without an answer after which a server counts as out of reach
 
@@ -54,6 +56,21 @@ def fetch(data_set: str, file: str) -> Path:
         f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach; "
         f"put the files into {kept.parent}, or set SIAMESE_MIRROR to a folder or URL that has {data_set}/{file}"
     )
+
+
+def published_table(data_set: str, decode: Callable[[], Table]) -> Table:
+    """The table from the cache, else ``decode()``; either way with the fingerprint in the registry, or a DataError."""
+    expected = registry()[data_set]["fingerprint"]
+
+    def checked(table: Table) -> Table:
+        if table.fingerprint != expected:
+            raise DataError(
+                f"the {data_set} images have the fingerprint {table.fingerprint[:12]}, not {expected[:12]}: they are not the "
+                f"published ones; delete data/{data_set} and data/cache and fetch them again"
+            )
+        return table
+
+    return checked(cached_table(f"{data_set}-{expected[:12]}", lambda: checked(decode())))
 
 
 def _download(url: str, to: Path, checksum: str | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siamese.datasets.base import DataSet, Splits
+from siamese.datasets.pictures import Preprocessing
 from siamese.sampling.episodes import Episodes
 from siamese.tables import Table
 
@@ -28,3 +29,6 @@ class Transfer(DataSet):
 
     def official_runs(self, test: Table) -> Episodes | None:
         return self.target.official_runs(test)
+
+    def preprocessing(self, table: Table) -> Preprocessing:
+        return self.target.preprocessing(table)

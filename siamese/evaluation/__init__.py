@@ -1,6 +1,8 @@
 """Pure metrics, and the evaluators, callbacks listed in a YAML, that run them."""
 
+from siamese.evaluation.all_pairs import AllPairs
 from siamese.evaluation.benchmark import OneShot
+from siamese.evaluation.tutorial import TutorialAccuracy
 from siamese.evaluation.verify import EmbeddingMap, Verification
 
-__all__ = ["EmbeddingMap", "OneShot", "Verification"]
+__all__ = ["AllPairs", "EmbeddingMap", "OneShot", "TutorialAccuracy", "Verification"]

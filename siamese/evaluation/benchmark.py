@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamese.evaluation.baselines import pixel_baselines
-from siamese.evaluation.evaluator import Evaluator, ink
+from siamese.evaluation.evaluator import Evaluator, visible
 from siamese.evaluation.intervals import mean_interval, wilson
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.plots import group_bars, run_bars
@@ -164,8 +164,8 @@ def _per_group(table: Table, episodes: Episodes, earned: Tensor) -> dict[str, di
 def _trial(table: Table, episodes: Episodes, scores: Tensor, episode: int, query: int, word: str) -> Trial:
     support, row = episodes.support[episode, :, 0], int(episodes.query[episode, query])
     return Trial(
-        query=ink(table.images[row]),
-        supports=ink(table.images[support]),
+        query=visible(table, torch.tensor([row]))[0],
+        supports=visible(table, support),
         similarities=scores[episode, query].numpy(),
         target=int(episodes.target[episode, query]),
         query_name=table.file_names[row],

@@ -11,13 +11,19 @@ from torch import Tensor
 
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
+from siamese.tables import Table
+
+EMPTY = 16  # pixels below it are paper
 
 
 class Evaluator(pl.Callback):
     """An evaluation listed in the YAML's ``trainer.callbacks``.
 
-    After a test, ``results`` holds its part of ``results.json`` and ``pictures`` its figures by file name.
+    After a test, ``results`` holds its part of ``results.json`` and ``pictures`` its figures by file name. ``chosen_at`` is the
+    step whose weights the last ``choose`` was about, None before the first.
     """
+
+    chosen_at: int | None = None
 
     def __init__(self) -> None:
         self.results: dict[str, Any] = {}
@@ -28,6 +34,10 @@ class Evaluator(pl.Callback):
 
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
         """Figures on the validation split, to log and to choose by."""
+        return {}
+
+    def stored(self) -> dict[str, Any]:
+        """What a checkpoint of the weights of the last ``choose`` is to carry of it: plain values by name."""
         return {}
 
     @abstractmethod
@@ -42,6 +52,7 @@ class Evaluator(pl.Callback):
         if _whole(trainer, pl_module, "val"):
             for name, value in self.choose(_system(pl_module), _data(trainer)).items():
                 pl_module.log(name, value, prog_bar=True)
+            self.chosen_at = trainer.global_step
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if _whole(trainer, pl_module, "val") and _whole(trainer, pl_module, "test"):
@@ -60,6 +71,19 @@ def _data(trainer: pl.Trainer) -> FewShotData:
 def _system(module: pl.LightningModule) -> Siamese:
     assert isinstance(module, Siamese)
     return module
+
+
+def visible(table: Table, rows: Tensor) -> Any:
+    """Images of the rows ``int64 [R]`` for pictures, numpy ``uint8``: of three channels ``[R, H, W, 3]``, of one ``[R, H, W]``.
+
+    Of one channel it is as ``ink`` gives it, 255 for what is drawn dark. A photograph, told by its median pixel, which is
+    no empty paper, is turned around, so that its light stays light.
+    """
+    chosen = table.images[rows]
+    if table.image_shape[0] == 3:
+        return chosen.movedim(1, -1).numpy()
+    some = table.images[:: max(1, len(table) // 200)]
+    return ink(chosen) if int(some.flatten().median()) < EMPTY else 255 - ink(chosen)
 
 
 def ink(images: Tensor) -> Any:

@@ -1,6 +1,8 @@
 """Embedding networks: ``[B, C, H, W]`` float in [0, 1] to ``[B, D]``. One file a network; each has ``embedding_size``."""
 
+from siamese.networks.committee import Committee
 from siamese.networks.compact import Compact
 from siamese.networks.koch import Koch
+from siamese.networks.tutorial import Tutorial
 
-__all__ = ["Compact", "Koch"]
+__all__ = ["Committee", "Compact", "Koch", "Tutorial"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.errors import UserError
@@ -20,6 +21,11 @@ class Compact(nn.Module):
         embedding_size: D.
         channels: of the images, 1 for grey.
         image_size: side of the images in pixels.
+        standardise: subtract each image's mean and divide by its deviation first, which takes the exposure out.
+        dropout: share of the features that training leaves out before the linear layer.
+        unit: embeddings of length 1, so that Euclidean distances are at most 2 whatever the loss does.
+        mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
+            left and right, such as faces.
     """
 
     def __init__(
@@ -28,9 +34,14 @@ class Compact(nn.Module):
         embedding_size: int = 256,
         channels: int = 1,
         image_size: int = 35,
+        standardise: bool = False,
+        dropout: float = 0.0,
+        unit: bool = False,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         self.embedding_size = embedding_size
+        self.standardise, self.unit, self.mirrored = standardise, unit, mirrored
         self.image_shape = (channels, image_size, image_size)
         side = image_size >> len(widths)
         if side < 1:
@@ -38,6 +49,7 @@ class Compact(nn.Module):
         self.blocks = nn.Sequential(
             *(_block(before, after) for before, after in zip([channels, *widths[:-1]], widths, strict=True))
         )
+        self.dropout = nn.Dropout(dropout)
         self.embed = nn.Linear(widths[-1] * side * side, embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,7 +60,20 @@ class Compact(nn.Module):
                 f"this compact network takes images of {expected}, not {given}; its image_size and channels "
                 "must be those of the data"
             )
-        return self.embed(self.blocks(images).flatten(1))
+        if self.standardise:
+            centred = images - images.mean((1, 2, 3), keepdim=True)
+            # An image of one colour has no deviation to divide by.
+            images = centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.05)
+        embeddings = self._embed(images)
+        if self.mirrored and not self.training:
+            embeddings = self._scaled((embeddings + self._embed(images.flip(3))) / 2)
+        return embeddings
+
+    def _embed(self, images: Tensor) -> Tensor:
+        return self._scaled(self.embed(self.dropout(self.blocks(images).flatten(1))))
+
+    def _scaled(self, embeddings: Tensor) -> Tensor:
+        return F.normalize(embeddings.float(), dim=1) if self.unit else embeddings
 
 
 def _block(before: int, after: int) -> nn.Sequential:

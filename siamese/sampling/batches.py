@@ -16,6 +16,8 @@ from siamese.sampling.pairs import sample_pairs
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
+# The symmetries of the square that are classes of their own, by how many there are: quarter turns, plus 4 if mirrored.
+SYMMETRIES = {1: (0,), 2: (0, 4), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3, 4, 5, 6, 7)}
 PAIR_SET = 2**32 - 1  # stands for the epoch in the seed of what is drawn once for a whole training
 
 
@@ -44,7 +46,7 @@ class Sampler(ABC):
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
         """The epoch's ``S`` batches as ``[S, B]`` tensors, the same for the same seed and epoch on every machine.
 
-        ``symmetries`` is how many symmetries of a character count as classes: 1, 4 (rotations) or 8 (and mirrored).
+        ``symmetries`` is how many symmetries of an image count as classes of their own, a key of SYMMETRIES.
         """
 
 
@@ -85,6 +87,7 @@ class ClassBatches(Sampler):
         images = rows[classes].gather(2, picked).flatten(1)  # [S, P * K]
         turns = turns.repeat_interleave(self.shots, dim=1)
         labels = table.labels[images] * symmetries + turns
+        turns = torch.tensor(SYMMETRIES[symmetries])[turns]
         return IndexBatch(images, labels, turns, torch.ones_like(images, dtype=torch.bool))
 
 
@@ -109,12 +112,13 @@ class PairBatches(Sampler):
         steps = total // self.batch
         order = torch.randperm(total, generator=draw)[: steps * self.batch].view(steps, self.batch)
         rows = pairs[order % self.pairs]  # [S, P, 2]
-        turns = torch.randint(symmetries, (steps, self.batch, 1), generator=draw).expand(rows.shape)
+        drawn = torch.randint(symmetries, (steps, self.batch, 1), generator=draw).expand(rows.shape)
         distort = (order >= self.pairs).unsqueeze(2).expand(rows.shape)
         # First halves of all pairs, then second halves: pair p compares images p and P + p.
-        rows, turns, distort = (x.transpose(1, 2).flatten(1) for x in (rows, turns, distort))
+        rows, drawn, distort = (x.transpose(1, 2).flatten(1) for x in (rows, drawn, distort))
         compared = torch.arange(2 * self.batch).view(2, self.batch).T
-        return IndexBatch(rows, table.labels[rows] * symmetries + turns, turns, distort, compared)
+        turns = torch.tensor(SYMMETRIES[symmetries])[drawn]
+        return IndexBatch(rows, table.labels[rows] * symmetries + drawn, turns, distort, compared)
 
 
 class BatchStream(IterableDataset):

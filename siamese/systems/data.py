@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from siamese.augment import Affine
-from siamese.datasets.base import DataSet, Splits
+from siamese.augment import Affine, Light
+from siamese.datasets.base import DataSet, Splits, preprocessing_entry
 from siamese.errors import DataUnavailable, UserError
-from siamese.sampling.batches import BatchStream, IndexBatch, Sampler
+from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
@@ -44,9 +44,10 @@ class FewShotData(pl.LightningDataModule):
         source: the data set.
         sampler: draws the training batches.
         augment: distorts training images, each by itself.
-        image_size: side in pixels of what the network sees.
-        symmetries: how many symmetries of an image count as classes of their own while training: 1, 4 (rotations), or 8
-            (rotations and mirror images).
+        image_size: side in pixels of the square that the network sees; None for the table's own size.
+        symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
+            (rotations), or 8 (rotations and mirror images).
+        light: other light on training images, or None.
         strict: make missing data an error instead of training on the generated stand-in.
         eval_batch: images embedded at a time.
         val_batches: batches of validation classes on which the validation loss is measured.
@@ -58,17 +59,18 @@ class FewShotData(pl.LightningDataModule):
         source: DataSet,
         sampler: Sampler,
         augment: Affine,
-        image_size: int = 35,
+        image_size: int | None = 35,
         symmetries: int = 1,
+        light: Light | None = None,
         strict: bool = False,
         eval_batch: int = 512,
         val_batches: int = 8,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if symmetries not in (1, 4, 8):
-            raise UserError(f"data.symmetries must be 1, 4 or 8, not {symmetries}")
-        self.source, self.sampler, self.augment = source, sampler, augment
+        if symmetries not in SYMMETRIES:
+            raise UserError(f"data.symmetries must be 1, 2, 4 or 8, not {symmetries}")
+        self.source, self.sampler, self.augment, self.light = source, sampler, augment, light
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
@@ -106,6 +108,10 @@ class FewShotData(pl.LightningDataModule):
         assert self.splits is not None, "setup() comes first"
         return getattr(self.splits, split)
 
+    def preprocessing_entry(self) -> dict[str, Any] | None:
+        """What a checkpoint holds of how an image file becomes what the network sees."""
+        return preprocessing_entry(self.source, self.table("train"), self.image_size)
+
     def train_dataloader(self) -> DataLoader:
         return self._stream(
             "train", lambda epoch: self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, epoch)
@@ -134,7 +140,10 @@ class FewShotData(pl.LightningDataModule):
             return Batch(self._images(batch.split, batch.rows), batch.split)
         split, index = batch
         images = self._images(split, index.rows)
-        images = self.augment(images, index.turns, index.distort, self._augmenting(images.device))
+        draw = self._augmenting(images.device)
+        images = self.augment(images, index.turns, index.distort, draw)
+        if self.light is not None:
+            images = self.light(images, index.distort, draw)
         return Batch(images.contiguous(memory_format=torch.channels_last), split, index.labels, index.pairs)
 
     def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:

@@ -54,6 +54,20 @@ class _Cycle(OneCycleLR):
         super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
 
 
+class RMSprop(Optimization):
+    """RMSprop at a constant rate (Tieleman, Hinton 2012), with the defaults of Keras.
+
+    Args:
+        lr: learning rate.
+    """
+
+    def __init__(self, lr: float = 1e-3) -> None:
+        self.lr = lr
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        return {"optimizer": torch.optim.RMSprop(module.parameters(), lr=self.lr, alpha=0.9, eps=1e-7)}
+
+
 @dataclass
 class LayerOptions:
     """What a layer does differently; None leaves it as it is for all.

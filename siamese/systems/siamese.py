@@ -96,4 +96,7 @@ class Siamese(pl.LightningModule):
 
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        return self.loss(self.similarity, self(batch.images), batch.labels, batch.pairs)
+        embeddings = self(batch.images)
+        # A network of several members gives what each says, [members, B, D], and each has its own loss.
+        each = embeddings if embeddings.ndim == 3 else embeddings.unsqueeze(0)
+        return torch.stack([self.loss(self.similarity, one, batch.labels, batch.pairs) for one in each]).mean()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from siamese.errors import UserError
-from siamese.networks import Compact, Koch
+from siamese.networks import Committee, Compact, Koch
 from siamese.similarity import WeightedL1
 
 
@@ -94,3 +94,51 @@ def test_an_image_is_embedded_alike_in_any_batch(scale):
     with torch.no_grad():
         alone = torch.cat([network(image.unsqueeze(0)) for image in images])
         torch.testing.assert_close(network(images), alone)
+
+
+def test_a_unit_network_has_embeddings_of_length_one():
+    network = Compact((4, 6), 8, image_size=16, unit=True)
+    for training in (True, False):
+        lengths = network.train(training)(torch.rand(5, 1, 16, 16)).norm(dim=1)
+        torch.testing.assert_close(lengths, torch.ones(5))
+
+
+def test_a_mirrored_network_cannot_tell_left_from_right():
+    images = torch.rand(5, 1, 16, 16)
+    network = Compact((4, 6), 8, image_size=16, unit=True, mirrored=True).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), network(images.flip(3)))
+        torch.testing.assert_close(network(images).norm(dim=1), torch.ones(5))
+    plain = Compact((4, 6), 8, image_size=16).eval()
+    assert (plain(images) - plain(images.flip(3))).abs().max() > 1e-3
+
+
+def test_a_standardising_network_does_not_see_the_exposure():
+    images = torch.rand(5, 1, 16, 16)
+    network = Compact((4, 6), 8, image_size=16, standardise=True).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(network(images + 3), network(images), atol=1e-4, rtol=1e-4)
+        assert (network(images) - network(images / 2)).abs().max() < 0.2 * network(images).abs().max()
+        assert network(torch.full((1, 1, 16, 16), 0.5)).isfinite().all()
+
+
+def test_a_committee_is_the_mean_of_its_members():
+    torch.manual_seed(0)
+    committee = Committee(Compact((4, 6), 8, image_size=16, unit=True), 3).eval()
+    images = torch.rand(5, 1, 16, 16)
+    with torch.no_grad():
+        whole, each = committee(images), [member(images) for member in committee.members]
+    assert whole.shape == (5, committee.embedding_size) == (5, 24)
+    squared = torch.stack([torch.cdist(one, one).square() for one in each])
+    torch.testing.assert_close(torch.cdist(whole, whole).square(), squared.mean(0), atol=1e-4, rtol=1e-3)
+    assert (squared[0] - squared[1]).abs().max() > 1e-3, "members begin alike"
+
+
+def test_members_learn_by_themselves():
+    committee = Committee(Compact((4,), 8, image_size=16), 3).train()
+    said = committee(torch.rand(5, 1, 16, 16))
+    assert said.shape == (3, 5, 24)
+    assert all(bool(said[m, :, 8 * n : 8 * n + 8].any()) == (m == n) for m in range(3) for n in range(3))
+    said[1].square().sum().backward()
+    touched = [any(p.grad is not None and p.grad.abs().sum() > 0 for p in m.parameters()) for m in committee.members]
+    assert touched == [False, True, False]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from siamese.errors import UserError
-from siamese.sampling.batches import BatchStream, ClassBatches, IndexBatch, PairBatches, Sampler
+from siamese.sampling.batches import SYMMETRIES, BatchStream, ClassBatches, IndexBatch, PairBatches, Sampler
 from siamese.tables import Table
 
 
@@ -21,7 +21,7 @@ def equal(one: IndexBatch, other: IndexBatch) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
-@pytest.mark.parametrize("symmetries", [1, 4, 8])
+@pytest.mark.parametrize("symmetries", [1, 2, 4, 8])
 @pytest.mark.parametrize(("classes", "shots", "groups"), [(6, 3, 1), (12, 2, 2), (10, 5, None), (20, 4, 2), (2, 2, 9)])
 def test_class_batches(blind, symmetries, classes, shots, groups):
     steps = 50
@@ -34,8 +34,10 @@ def test_class_batches(blind, symmetries, classes, shots, groups):
     assert (labels[..., 0].sort(dim=1).values.diff(dim=1) > 0).all(), "a class twice in a batch"
     images = batch.rows.view(steps, classes, shots).sort(dim=2).values
     assert (images.diff(dim=2) > 0).all(), "an image twice in a class"
-    assert torch.equal(batch.labels, blind.labels[batch.rows] * symmetries + batch.turns)
-    assert set(batch.turns.unique().tolist()) == set(range(symmetries))
+    turns = torch.tensor(SYMMETRIES[symmetries])[batch.labels % symmetries]
+    assert torch.equal(batch.labels // symmetries, blind.labels[batch.rows])
+    assert torch.equal(batch.turns, turns)
+    assert set(batch.turns.unique().tolist()) == set(SYMMETRIES[symmetries])
     if groups is not None:
         counts = [len(each.unique()) for each in blind.groups[batch.rows]]
         fits = classes <= groups * 6 * symmetries

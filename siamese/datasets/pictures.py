@@ -1,0 +1,171 @@
+"""Your own image files as pixels of a table: how they are made comparable, found, and read many at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from siamese.datasets.decoding import BadImage, Picture, decode, quiet
+from siamese.errors import UserError
+
+__all__ = ["VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "image_files", "is_image_name", "read_images"]
+
+VERSION = 2  # To be raised whenever an equal file no longer gives equal pixels: tables are cached under it.
+MANY = 100  # images, from which on a progress bar is shown
+_ENOUGH = 4  # A JPEG is decoded at a fraction of its size as long as that is this many times the frame.
+_LEFT_BEHIND = {"thumbs.db", "desktop.ini"}
+
+Fit = Literal["pad", "stretch"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image file becomes pixels of a table.
+
+    Attributes:
+        height, width: of the frame, in pixels.
+        colour: three channels instead of grey.
+        invert: for dark ink on light paper, so that ink is bright.
+        fit: ``pad`` fits the whole image into the frame and fills the rest with 0; ``stretch`` gives it the frame's shape.
+
+    Raises UserError for a frame without pixels or an unknown fit.
+    """
+
+    height: int
+    width: int
+    colour: bool = False
+    invert: bool = False
+    fit: Fit = "pad"
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise UserError(f"images need at least 1x1 pixels, not {self.height}x{self.width}")
+        if self.fit not in get_args(Fit):
+            raise UserError(f"fit must be pad or stretch, not {self.fit!r}")
+
+    @property
+    def channels(self) -> int:
+        """3 with colour, else 1."""
+        return 3 if self.colour else 1
+
+    def pixels(self, image: Picture) -> np.ndarray:
+        """``uint8 [C, height, width]`` of a file's path, a Pillow image, or an array ``uint8 [H, W]`` or ``[H, W, 3]``.
+
+        A photo is turned as its EXIF says, transparency is laid on white, of an animation the first image is taken, and
+        grey values of more than 8 bits are scaled. Shrinking takes area averages, growing is bilinear.
+
+        Raises:
+            BadImage: whatever it is that makes the image unreadable.
+        """
+        with quiet():
+            return self._pixels(image)
+
+    def _pixels(self, image: Picture) -> np.ndarray:
+        whole = decode(image, "RGB" if self.colour else "L", _ENOUGH * max(self.height, self.width))
+        width, height = self.width, self.height
+        if self.fit == "pad":
+            scale = min(width / whole.width, height / whole.height)
+            width, height = (max(1, round(side * scale)) for side in whole.size)
+        shrinks = width <= whole.width and height <= whole.height
+        resampling = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+        pixels = np.atleast_3d(np.asarray(whole.resize((width, height), resampling)))
+        frame = np.zeros((self.height, self.width, self.channels), dtype=np.uint8)
+        top, left = (self.height - height) // 2, (self.width - width) // 2
+        frame[top : top + height, left : left + width] = 255 - pixels if self.invert else pixels
+        return np.ascontiguousarray(frame.transpose(2, 0, 1))
+
+
+def image_files(path: str | Path) -> list[Path]:
+    """The files below a folder, sorted; hidden ones and those a file manager leaves behind are left out. A file: itself.
+
+    Raises UserError where there is nothing, or a folder that may not be read.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no file or folder {path}")
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+    found, seen = [], {path.resolve()}
+    for folder, folders, files in os.walk(path, onerror=refuse, followlinks=True):
+        inside = Path(folder)
+        found += [inside / name for name in files if is_image_name(name)]
+        # A link may lead back up: every folder is entered once.
+        targets = {name: (inside / name).resolve() for name in sorted(folders) if is_image_name(name)}
+        folders[:] = [name for name, target in targets.items() if target not in seen]
+        seen.update(targets.values())
+    return sorted(found)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name may be an image: neither hidden nor what a file manager leaves behind."""
+    return not name.startswith(".") and name.lower() not in _LEFT_BEHIND
+
+
+def read_images(
+    paths: Sequence[str | Path], preprocessing: Preprocessing, report: Callable[[str], object] | None = None
+) -> tuple[Tensor, list[Path], list[BadImage]]:
+    """Many image files, read by several threads. Those that cannot be read are left out.
+
+    Args:
+        paths: the files.
+        preprocessing: what makes pixels of them.
+        report: such as ``print``: is told of each image left out, and in a closing sentence how many they are.
+
+    Returns:
+        ``uint8 [N, C, height, width]`` of those that can be read; their paths, in the order given; what is wrong with the
+        others.
+    """
+    pixels, kept, broken = read_pictures(paths, preprocessing)
+    if report and broken:
+        for error in broken:
+            report(f"left out {error}")
+        report(f"left out {len(broken):,} of {len(paths):,} images")
+    return pixels, [Path(paths[place]) for place in kept], broken
+
+
+def read_pictures(
+    pictures: Sequence[Picture], preprocessing: Preprocessing
+) -> tuple[Tensor, list[int], list[BadImage]]:
+    """As ``read_images``, of anything that ``Preprocessing.pixels`` takes, and with places instead of paths."""
+    shape = (len(pictures), preprocessing.channels, preprocessing.height, preprocessing.width)
+    pixels = torch.empty(shape, dtype=torch.uint8)
+    kept: list[int] = []
+    broken: list[BadImage] = []
+
+    def read(picture: Picture) -> np.ndarray | BadImage:
+        try:
+            return preprocessing._pixels(picture)
+        except BadImage as error:
+            return BadImage(error.where, error.reason)  # without its traceback, which would keep the image in memory
+
+    # Pillow decodes without holding the interpreter's lock.
+    with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        try:
+            hidden = None if len(pictures) >= MANY else True  # None: hidden where no terminal shows it
+            results = tqdm(
+                pool.map(read, pictures), "reading", len(pictures), unit="image", leave=False, disable=hidden
+            )
+            for place, result in enumerate(results):
+                if isinstance(result, BadImage):
+                    broken.append(result)
+                else:
+                    pixels[len(kept)] = torch.from_numpy(result)
+                    kept.append(place)
+        except BaseException:  # Ctrl-C: what has not begun is not read
+            pool.shutdown(cancel_futures=True)
+            raise
+    return pixels[: len(kept)], kept, broken

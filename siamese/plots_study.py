@@ -1,0 +1,44 @@
+"""Pictures of a study: curves averaged over its seeds, and every seed as a dot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from siamese.evaluation.all_pairs import FARS, NETWORK
+from siamese.plots_style import ACCENT, GROUP_COLOURS, INK, MUTED, RIGHT, WRONG, legend, new_figure, plain_axes
+
+COLOURS = (RIGHT, WRONG, ACCENT, MUTED, *GROUP_COLOURS)
+
+
+def curves(arm: dict[str, Any]) -> Figure:
+    """True accepts against false accepts of every method, averaged at equal FAR (vertical averaging, Fawcett 2006)."""
+    figure = new_figure(f"{arm['name']}: mean of {arm['seeds']} splits", 6.4, 4.9)
+    axes = plain_axes(figure.subplots(), grid="both")
+    far = FARS.numpy()
+    for (name, figures), colour in zip(arm["methods"].items(), COLOURS, strict=False):
+        width = 2.4 if name == NETWORK else 1.5
+        axes.plot(far, figures["curve"]["mean"], color=colour, linewidth=width, label=name)
+    axes.set(xscale="log", xlim=(far[0], 1), ylim=(0, 1.01), xlabel="false accepts (FAR)", ylabel="true accepts (TAR)")
+    legend(axes, loc="lower right")
+    return figure
+
+
+def splits(arm: dict[str, Any]) -> Figure:
+    """The equal error rate of every split, by method: a line joins what one split gave to all of them."""
+    methods = {name: np.array(figures["eer"]["values"]) * 100 for name, figures in arm["methods"].items()}
+    figure = new_figure(f"{arm['name']}: equal error rate of every split", 6.4, 4.2)
+    axes = plain_axes(figure.subplots())
+    places = np.arange(len(methods))
+    for split in zip(*methods.values(), strict=True):
+        axes.plot(places, split, color=MUTED, linewidth=0.6, alpha=0.5)
+    for place, (values, colour) in enumerate(zip(methods.values(), COLOURS, strict=False)):
+        axes.plot([place] * len(values), values, "o", color=colour, markersize=5, markeredgecolor="white")
+        axes.plot([place - 0.2, place + 0.2], [values.mean()] * 2, color=INK, linewidth=2)
+        note: dict[str, Any] = {"fontsize": 9.5, "color": INK, "va": "center"}
+        axes.annotate(f"{values.mean():.1f}", (place + 0.2, values.mean()), (4, 0), textcoords="offset points", **note)
+    axes.set_xticks(places, list(methods), color=INK)
+    axes.set(xlim=(-0.5, len(methods) - 0.3), ylim=(0, None), ylabel="EER, %")
+    return figure

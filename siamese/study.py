@@ -1,0 +1,178 @@
+"""A study: arms of experiments, each trained with many seeds, put together as mean and deviation.
+
+Every training of it is an ordinary run with its own folder, checkpoint and report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from siamese.errors import UserError
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things compared.
+
+    Attributes:
+        name: in tables and pictures.
+        config: YAML of the experiment, beside the study's.
+        seeds: the first so many, from 0.
+        vary: options that take the seed, beside ``seed_everything``.
+        options: further options, as on the command line.
+        note: what a reader must know of its figures, shown beside them.
+    """
+
+    name: str
+    config: str
+    seeds: int
+    vary: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def folder(self) -> str:
+        return "".join(letter if letter.isalnum() else "-" for letter in self.name).strip("-")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study's YAML says."""
+
+    experiment: str
+    arms: tuple[Arm, ...]
+
+    @classmethod
+    def read(cls, path: Path, seeds: int | None = None) -> Study:
+        """Raises UserError where the YAML is not one of a study. ``seeds``, if given, limits every arm."""
+        try:
+            content = yaml.safe_load(path.read_text())
+            arms = [Arm(**{**arm, "vary": tuple(arm.get("vary", ()))}) for arm in content["arms"]]
+        except OSError as error:
+            raise UserError(f"cannot read the study {path}: {error.strerror}") from error
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is not the YAML of a study ({error}); experiments/att_faces_study.yaml is one"
+            ) from error
+        if seeds is not None:
+            arms = [Arm(**{**vars(arm), "seeds": min(seeds, arm.seeds)}) for arm in arms]
+        return cls(content["experiment"], tuple(arms))
+
+    def only(self, names: list[str] | None) -> Study:
+        """The study with the named arms only; all for None. Raises UserError for a name it does not have."""
+        if names is None:
+            return self
+        known = {arm.name: arm for arm in self.arms}
+        if unknown := [name for name in names if name not in known]:
+            raise UserError(f"the study has no arm {', '.join(unknown)}; it has {', '.join(known)}")
+        return Study(self.experiment, tuple(known[name] for name in names))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a study: where it is kept, and the arguments of ``fit`` that make it."""
+
+    arm: Arm
+    seed: int
+    folder: Path
+    arguments: list[str]
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """What it found, or None as long as it has not ended."""
+        try:
+            return json.loads((self.folder / "results.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def plan(study: Study, beside: Path, folder: Path, options: list[str]) -> list[Run]:
+    """All runs of the study, seed by seed, so that the arms grow together."""
+    runs = []
+    for seed in range(max(arm.seeds for arm in study.arms)):
+        for arm in study.arms:
+            if seed < arm.seeds:
+                where = folder / arm.folder / f"seed-{seed:02d}"
+                config = str((beside / arm.config).resolve())
+                varied = [f"--{option}={seed}" for option in ("seed_everything", *arm.vary)]
+                own = [
+                    f"--{option}={json.dumps(value) if isinstance(value, list | dict) else value}"
+                    for option, value in arm.options.items()
+                ]
+                arguments = ["fit", "--config", config, *varied, *own, *options, "--folder", str(where)]
+                runs.append(Run(arm, seed, where, arguments))
+    return runs
+
+
+def execute(run: Run, threads: int | None = None) -> None:
+    """Train and test one run, all it prints kept in ``log.txt`` of its folder."""
+    import torch
+
+    from siamese.cli import run_command
+
+    if threads:
+        torch.set_num_threads(threads)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _elsewhere(run.folder / "log.txt"):
+        run_command(run.arguments)
+
+
+@contextlib.contextmanager
+def _elsewhere(log: Path) -> Iterator[None]:
+    """Output goes to the log, and nothing to W&B: the study logs for all its runs."""
+    before = os.environ.get("WANDB_MODE")
+    os.environ["WANDB_MODE"] = "disabled"
+    try:
+        with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            yield
+    finally:
+        os.environ.pop("WANDB_MODE") if before is None else os.environ.update(WANDB_MODE=before)
+
+
+def carry_out(runs: list[Run], workers: int) -> None:
+    """Do the runs that have no results yet, several at a time with ``workers`` processes, under one progress bar."""
+    missing = [run for run in runs if run.results is None]
+    with tqdm(total=len(runs), initial=len(runs) - len(missing), desc="study", unit="run", dynamic_ncols=True) as bar:
+        for run in _done(missing, workers):
+            found = run.results
+            if found is None:
+                raise UserError(f"the run in {run.folder} left no results; its log.txt says why")
+            bar.set_postfix_str(f"{run.arm.name} seed {run.seed}: {headline(found)}", refresh=False)
+            bar.update()
+
+
+def _done(runs: list[Run], workers: int) -> Iterator[Run]:
+    if workers == 1 or len(runs) < 2:
+        for run in runs:
+            execute(run)
+            yield run
+        return
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(execute, run, threads): run for run in runs}
+        try:
+            for future in as_completed(waiting):
+                future.result()
+                yield waiting[future]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def headline(results: dict[str, Any]) -> str:
+    """The one figure of a run that the progress bar shows."""
+    for figures in (results.get("methods") or {}).values():
+        return f"EER {figures['eer']:.1%}"
+    official = (results.get("one_shot") or {}).get("official")
+    return f"{official['accuracy']:.2%}" if official else "done"

@@ -1,0 +1,147 @@
+"""What a study found: each arm's figures as mean and deviation, in a table, pictures, one page, and on W&B."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import siamese
+from siamese.page import encoded_pictures, rendered, write_page
+from siamese.study import Run
+
+# The figures of a method, what they are called, and whether they are shares to be shown in per cent.
+FIGURES = {
+    "eer": ("EER", True),
+    "auc": ("AUC", False),
+    "tar_at_1": ("TAR @ 1 % FAR", True),
+    "5-way": ("5-way one-shot", True),
+    "10-way": ("10-way", True),
+    "20-way": ("20-way", True),
+}
+
+
+def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds: float) -> None:
+    """Write ``results.json``, the pictures and ``report.html`` into the study's folder, send them to W&B, and print."""
+    from siamese.plots_study import curves, splits
+    from siamese.plots_style import save
+    from siamese.run import commit, hardware
+
+    done = [run for run in runs if run.results is not None]
+    first = done[0].results or {}
+    results: dict[str, Any] = {
+        "experiment": experiment, "command": command, "commit": commit(), "version": siamese.__version__,
+        "hardware": (first.get("hardware") or hardware("")), "seconds": seconds,
+        "datasets": sorted({(run.results or {})["dataset"] for run in done}), "arms": summary(done),
+    }  # fmt: skip
+    pictures = {}
+    for arm in results["arms"]:
+        if arm["methods"] and not arm["note"]:
+            stem = arm["name"].replace("/", "-").replace(", ", "-").replace(" ", "-")
+            pictures[f"roc_{stem}"] = curves(arm)
+            pictures[f"splits_{stem}"] = splits(arm)
+    for name, figure in pictures.items():
+        save(figure, folder / "pictures" / f"{name}.png")
+    (folder / "results.json").write_text(json.dumps(results, indent=1))
+    page = rendered(
+        "study.html",
+        {},
+        r=results,
+        rows=[(arm, list(_rows(arm))) for arm in results["arms"]],
+        columns=FIGURES,
+        pictures=encoded_pictures(folder / "pictures"),
+    )
+    path = write_page(folder / "report.html", page)
+    _send(results, folder, experiment)
+    print(f"\n{table(results['arms'])}\n\nthe report: {path}", flush=True)
+
+
+def summary(runs: list[Run]) -> list[dict[str, Any]]:
+    """Each arm with mean and standard deviation over its seeds of every figure of every method."""
+    arms = []
+    for arm in dict.fromkeys(run.arm.name for run in runs):
+        mine = [run for run in runs if run.arm.name == arm]
+        found = [results for run in mine if (results := run.results) is not None]
+        methods = {
+            name: {key: _spread([results["methods"][name][key] for results in found]) for key in figures}
+            for name, figures in found[0].get("methods", {}).items()
+        }
+        arms.append(
+            {
+                "name": arm,
+                "note": mine[0].arm.note,
+                "seeds": len(found),
+                "dataset": found[0]["dataset"],
+                "how": found[0].get("methods_how", ""),
+                "train_seconds": statistics.fmean(results["train_seconds"] for results in found),
+                "methods": methods,
+                "tutorial": _tutorial(found),
+            }
+        )
+    return arms
+
+
+def _tutorial(found: list[dict[str, Any]]) -> dict[str, Any] | None:
+    each = [results["tutorial"] for results in found if "tutorial" in results]
+    return (
+        {key: _spread([one[key] for one in each]) for key in ("precision", "accuracy", "tar", "far")} if each else None
+    )
+
+
+def _spread(values: list[Any]) -> dict[str, Any]:
+    if isinstance(values[0], list):
+        return {"mean": [statistics.fmean(column) for column in zip(*values, strict=True)]}
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
+
+
+def _rows(arm: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Each method with its figures as ``mean ± deviation``, a dash where one was not measured."""
+    for name, figures in arm["methods"].items():
+        yield name, [_shown(figures.get(key), share) for key, (_, share) in FIGURES.items()]
+
+
+def _shown(figure: dict[str, Any] | None, share: bool) -> str:
+    if figure is None:
+        return "–"
+    mean, deviation = figure["mean"], figure["deviation"]
+    return f"{100 * mean:.1f} ± {100 * deviation:.1f}" if share else f"{mean:.3f} ± {deviation:.3f}"
+
+
+def table(arms: list[dict[str, Any]]) -> str:
+    """The study as plain text for a terminal."""
+    lines = []
+    for arm in arms:
+        note = f" ({arm['note'].upper()})" if arm["note"] else ""
+        lines.append(f"{arm['name']}{note}: {arm['dataset']}, mean ± deviation of {arm['seeds']} seeds, {arm['how']}")
+        columns = [title for title, _ in FIGURES.values()]
+        lines.append("  " + "".join([f"{'':<20}", *(f"{title:>16}" for title in columns)]))
+        lines += ["  " + "".join([f"{name:<20}", *(f"{cell:>16}" for cell in cells)]) for name, cells in _rows(arm)]
+        if found := arm["tutorial"]:
+            lines.append(
+                f"  what the tutorial prints as accuracy, the precision of pairs nearer than 0.5: "
+                f"{found['precision']['mean']:.3f}; genuine pairs that it finds so: {found['tar']['mean']:.3f}"
+            )
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _send(results: dict[str, Any], folder: Path, experiment: str) -> None:
+    """The table and the pictures to W&B, as one run for the whole study."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    from siamese.run import loggers
+
+    for logger in loggers(folder, experiment, wandb=True):
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            rows = [[arm["name"], name, *cells] for arm in results["arms"] for name, cells in _rows(arm)]
+            columns: list[str | int] = ["arm", "method", *(title for title, _ in FIGURES.values())]
+            logged: dict[str, Any] = {"study": wandb.Table(columns=columns, data=rows)}
+            logged |= {path.stem: wandb.Image(str(path)) for path in sorted((folder / "pictures").glob("*.png"))}
+            logger.experiment.log(logged)
+            logger.experiment.summary.update({key: results[key] for key in ("commit", "hardware", "seconds")})
+            wandb.finish()

@@ -1,0 +1,147 @@
+"""Studies: arms times seeds, each an ordinary run, put together."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+import yaml
+
+from siamese.__main__ import main
+from siamese.errors import UserError
+from siamese.study import Study, plan
+from siamese.study_report import summary, table
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """A study of two arms with two seeds of a second each, and its YAML's folder."""
+    home = tmp_path_factory.mktemp("study")
+    tiny = yaml.safe_load((Path(__file__).parent / "tiny.yaml").read_text())
+    tiny["trainer"]["callbacks"] = [
+        {"class_path": "siamese.evaluation.AllPairs", "init_args": {"n_way": [5, 500], "episodes": 20}}
+    ]
+    tiny["trainer"]["max_epochs"] = 1
+    tiny["checkpoint"] = {"monitor": None}
+    (home / "tiny.yaml").write_text(yaml.safe_dump(tiny))
+    arms = [
+        {"name": "plain/one", "config": "tiny.yaml", "seeds": 2, "vary": ["data.source.init_args.seed"]},
+        {
+            "name": "leaking",
+            "config": "tiny.yaml",
+            "seeds": 1,
+            "options": {"data.sampler.init_args.shots": 2},
+            "note": "not so",
+        },
+    ]
+    (home / "study.yaml").write_text(yaml.safe_dump({"experiment": "tiny", "arms": arms}))
+    assert main(["study", str(home / "study.yaml"), "--runs", str(home / "runs")]) == 0
+    return home
+
+
+def results(study: Path) -> dict:
+    return json.loads((study / "runs" / "tiny-glyphs" / "latest" / "results.json").read_text())
+
+
+def test_every_run_is_kept_and_their_mean_is_right(study):
+    folder = study / "runs" / "tiny-glyphs" / "latest"
+    names = {str(path.parent.relative_to(folder)) for path in folder.glob("*/seed-*/results.json")}
+    assert names == {"plain-one/seed-00", "plain-one/seed-01", "leaking/seed-00"}
+    assert all((folder / name / "checkpoints" / "best.ckpt").exists() for name in names)
+    plain, leaking = results(study)["arms"]
+    each = [json.loads((folder / f"plain-one/seed-0{n}/results.json").read_text()) for n in (0, 1)]
+    assert each[0]["fingerprint"] != each[1]["fingerprint"], "the seed reaches the options that vary"
+    assert [one["seed"] for one in each] == [0, 1]
+    values = [one["methods"]["this network"]["eer"] for one in each]
+    found = plain["methods"]["this network"]["eer"]
+    assert found == {"mean": statistics.fmean(values), "deviation": statistics.stdev(values), "values": values}
+    assert "5-way" in plain["methods"]["Pixels, L2"]
+    assert "500-way" not in plain["methods"]["Pixels, L2"], "there are not so many test classes"
+    assert leaking["note"] == "not so"
+    config = json.loads((folder / "leaking/seed-00/results.json").read_text())["config"]
+    assert config["data"]["sampler"]["init_args"]["shots"] == 2
+
+
+def test_the_page_and_the_terminal_show_every_arm(study):
+    folder = study / "runs" / "tiny-glyphs" / "latest"
+    page = (folder / "report.html").read_text()
+    text = table(results(study)["arms"])
+    for shown in (page, text):
+        assert "plain/one" in shown
+        assert "PCA + LDA, cosine" in shown
+    assert "(NOT SO)" in text
+    assert "glyphs" in text
+    assert page.count("data:image/png") == 2, "two pictures of the arm that may be looked at without its note"
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_resuming_does_only_what_is_missing(study):
+    folder = study / "runs" / "tiny-glyphs" / "latest"
+    kept, missing = folder / "plain-one/seed-00/results.json", folder / "plain-one/seed-01/results.json"
+    before = kept.stat().st_mtime_ns, missing.read_text()
+    missing.unlink()
+    assert main(["study", str(study / "study.yaml"), "--runs", str(study / "runs"), "--resume", "--workers", "2"]) == 0
+    assert kept.stat().st_mtime_ns == before[0]
+    again, then = json.loads(missing.read_text()), json.loads(before[1])
+    assert again["methods"] == then["methods"], "the same seed gives the same figures"
+
+
+def test_several_workers_find_what_one_finds(study, tmp_path):
+    assert (
+        main(["study", str(study / "study.yaml"), "--runs", str(tmp_path), "--workers", "2", "--arms", "plain/one"])
+        == 0
+    )
+    again = json.loads((tmp_path / "tiny-glyphs" / "latest" / "results.json").read_text())
+    (arm,) = again["arms"]
+    for key, figure in arm["methods"]["this network"].items():
+        assert figure["mean"] == pytest.approx(
+            results(study)["arms"][0]["methods"]["this network"][key]["mean"], abs=0.02
+        )
+
+
+def test_plan_goes_seed_by_seed_and_hands_options_on():
+    study = Study.read(EXPERIMENTS / "att_faces_study.yaml", seeds=2)
+    runs = plan(study, EXPERIMENTS, Path("there"), ["--model.loss", "Binary"])
+    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    assert len({run.folder for run in runs}) == len(runs)
+    assert all(run.arguments[-4:-2] == ["--model.loss", "Binary"] for run in runs)
+    assert all(Path(run.arguments[2]).exists() for run in runs)
+    honest = [run for run in runs if run.arm.vary]
+    assert all(f"--data.source.init_args.split_seed={run.seed}" in run.arguments for run in honest)
+    assert honest
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("- 1", "not the YAML of a study"),
+        ("experiment: x", "not the YAML of a study"),
+        ("experiment: x\narms: [{nam: 1}]", "nam"),
+    ],
+)
+def test_a_wrong_yaml_is_told(tmp_path, content, sentence):
+    (tmp_path / "study.yaml").write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        Study.read(tmp_path / "study.yaml")
+
+
+def test_wrong_words_are_told(study, capsys):
+    name = str(study / "study.yaml")
+    assert main(["study", str(study / "no.yaml")]) == 2
+    assert main(["study", name, "--arms", "plain"]) == 2
+    assert "it has plain/one, leaking" in capsys.readouterr().err
+    assert main(["study", name, "--workers", "0"]) == 2
+    assert main(["study", name, "--runs", str(study / "empty"), "--resume"]) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["study", name, "--runs", str(study / "empty"), "--model.los", "Binary"])
+    assert stopped.value.code == 2
+
+
+def test_a_summary_of_one_seed_has_no_deviation(study):
+    runs = list(plan(Study.read(study / "study.yaml", seeds=1), study, (study / "runs/tiny-glyphs/latest"), []))
+    for arm in summary(runs):
+        assert arm["seeds"] == 1
+        assert arm["methods"]["this network"]["eer"]["deviation"] == 0
