@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import bench_gallery
 import torch
 from torch import Tensor
 
@@ -46,6 +47,7 @@ def main() -> None:
     for what, ours, plain, unit in rows:
         ratio = f"{plain / ours:8.1f}x" if plain else ""
         print(f"{what:<66}{ours:>12.3f} {unit:<3}{f'{plain:>12.3f} {unit:<3}' if plain else '':>16}{ratio:>9}")
+    bench_gallery.main()
 
 
 def _table() -> tuple[DataSet, Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,11 +25,13 @@ def contact_sheet(probes: Probes) -> Figure:
     shown = probes[:MOST_ROWS]
     columns = min(MOST_COLUMNS, max((len(probe.matches) for probe in shown), default=0))
     few = f" (the first {len(shown)} of {len(probes):,})" if len(shown) < len(probes) else ""
-    figure = new_figure(f"Who is it?{few}", max(6.0, 1.6 + 1.3 * columns), 0.9 + 1.75 * max(1, len(shown)))
-    figure.text(
-        0.02, 0.004, f"known from a score of {probes.threshold:.4f}: {printable(probes.threshold_from)}",
-        fontsize=7.5, color=MUTED, va="bottom", parse_math=False,
-    )  # fmt: skip
+    figure = new_figure(f"Who is it?{few}", max(6.0, 1.6 + 1.3 * columns), 1.1 + 1.75 * max(1, len(shown)))
+    height = figure.get_figheight()
+    told = f"known from a score of {probes.threshold:.4f}: {printable(probes.threshold_from)}"
+    figure.text(0.1 / 6, 0.1 / height, told, fontsize=7.5, color=MUTED, va="bottom", parse_math=False)
+    engine: Any = figure.get_layout_engine()
+    left, bottom, width, top = engine.get()["rect"]
+    engine.set(rect=(left, bottom + 0.2 / height, width, top - 0.2 / height))
     grid = figure.subplots(max(1, len(shown)), 1 + max(1, columns), squeeze=False)
     for axes in grid.flatten():
         axes.set_axis_off()

@@ -22,7 +22,7 @@ from siamese.errors import UserError
 from siamese.similarity import Cosine, Euclidean, Similarity
 
 INDEXES = ("auto", "exact", "flat", "ivf", "hnsw")
-EXACT_UP_TO = 100_000  # entries; below, an exact search of a thousand probes takes about a second
+EXACT_UP_TO = 100_000  # entries; below, an exact search of a thousand probes takes a second or two
 # An index of a million entries takes about a minute to build, in which the exact search answers some thousand queries;
 # for fewer it never pays, least of all for one photograph and a process that then ends.
 PAYS_AFTER = 3_000
@@ -74,7 +74,7 @@ class Searcher:
         if index in ("flat", "ivf", "hnsw"):
             if not isinstance(similarity, Euclidean | Cosine):
                 raise UserError(f"FAISS has no index for {type(similarity).__name__}; it is searched exactly")
-            if not _has_faiss():
+            if not has_faiss():
                 raise UserError(f"the index {index} needs FAISS: pip install 'siamese[gallery]'")
             self._index = _build(self.entries, similarity, index)
 
@@ -93,7 +93,7 @@ class Searcher:
     def _worth_an_index(self) -> bool:
         many = len(self.entries) > EXACT_UP_TO and self._asked > PAYS_AFTER
         if many and isinstance(self.similarity, Euclidean | Cosine):
-            if _has_faiss():
+            if has_faiss():
                 return True
             _advise()
         return False
@@ -163,7 +163,8 @@ def _angle(queries: Tensor, entries: Tensor) -> Tensor:
     return 1 - F.normalize(queries, dim=1) @ F.normalize(entries, dim=1).T
 
 
-def _has_faiss() -> bool:
+def has_faiss() -> bool:
+    """Whether FAISS is installed."""
     return importlib.util.find_spec("faiss") is not None
 
 

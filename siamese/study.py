@@ -90,11 +90,12 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any] | None:
-        """What it found, or None as long as it has not ended."""
+        """What it found; None as long as it has not come to its end."""
         try:
-            return json.loads((self.folder / "results.json").read_text())
+            found = json.loads((self.folder / "results.json").read_text())
         except (OSError, ValueError):
             return None
+        return None if found.get("interrupted") else found
 
 
 def plan(study: Study, beside: Path, folder: Path, options: list[str]) -> list[Run]:
@@ -146,6 +147,8 @@ def carry_out(runs: list[Run], workers: int) -> None:
     with tqdm(total=len(runs), initial=len(runs) - len(missing), desc="study", unit="run", dynamic_ncols=True) as bar:
         for run in _done(missing, workers):
             found = run.results
+            if found is None and (run.folder / "results.json").exists():
+                raise KeyboardInterrupt  # its training took the Ctrl-C for itself
             if found is None:
                 raise UserError(f"the run in {run.folder} left no results; its log.txt says why")
             bar.set_postfix_str(f"{run.arm.name} seed {run.seed}: {headline(found)}", refresh=False)

@@ -25,7 +25,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("study", type=Path, help="YAML of the study, such as experiments/att_faces_study.yaml")
     parser.add_argument("--seeds", type=int, help="at most so many seeds of each arm")
     parser.add_argument("--arms", nargs="+", help="only these arms, by name")
-    parser.add_argument("--workers", type=int, default=1, help="runs trained at the same time, each in its own process")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        help="runs trained at the same time, each in its own process; small networks use several cores better so",
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that keeps the runs")
     parser.add_argument(
         "--resume", nargs="?", const="true", default="false", help="go on with the latest of this study"
@@ -52,6 +57,10 @@ def _conduct(study: Study, given: argparse.Namespace, options: list[str]) -> int
         point_latest(folder)
     runs = plan(study, given.study.parent, folder, options)
     began = time.monotonic()
-    carry_out(runs, given.workers)
+    try:
+        carry_out(runs, given.workers)
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is done stays in {folder}, and --resume does the rest", flush=True)
+        raise
     report(runs, folder, experiment, given.typed, time.monotonic() - began)
     return 0

@@ -1,70 +1,22 @@
 """The gallery keeps what it was given, once, and answers with the nearest names."""
 
 import shutil
-import stat
 import unicodedata
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
+from gallery_fakes import FakeModel, paint, paint_people, rows
 
-from siamese import gallery as gallery_module
-from siamese.datasets.decoding import BadImage, decode
-from siamese.errors import DataError, UserError
+from siamese.errors import UserError
 from siamese.gallery import Gallery
 from siamese.gallery_results import aligned
 from siamese.plots_gallery import contact_sheet
-from siamese.similarity import Euclidean
-
-
-class FakeModel:
-    """Embeds an image as its mean colour in [0, 1]: D = 3. Counts what it embeds."""
-
-    dataset, embedding_size = "colours", 3
-
-    def __init__(self, fingerprint: str = "f" * 64, threshold: float | None = -0.1) -> None:
-        self.fingerprint, self.similarity, self.embedded = fingerprint, Euclidean(), 0
-        self.operating_point = threshold and SimpleNamespace(threshold=threshold, source="chosen on colours")
-
-    def embed_files(self, paths: Sequence[Path]) -> tuple[torch.Tensor, list[Path], list[BadImage]]:
-        rows, kept, broken = [], [], []
-        for path in map(Path, paths):
-            try:
-                rows.append(np.asarray(decode(path, "RGB", 64)).mean(axis=(0, 1)) / 255)
-                kept.append(path)
-            except BadImage as error:
-                broken.append(error)
-        self.embedded += len(kept)
-        return torch.tensor(np.array(rows).reshape(-1, 3), dtype=torch.float32), kept, broken
-
-    def probability(self, scores: torch.Tensor) -> torch.Tensor | None:
-        return scores.double().exp() if self.operating_point else None
-
-
-def paint(path: Path, *colour: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (80, 40), colour).save(path)
-    return path
 
 
 @pytest.fixture
 def people(tmp_path) -> Path:
-    """Two images of Anna, reddish, two of Žofie, greenish, one of 王 芳, blue; and one that is no image."""
-    folder = tmp_path / "my people"
-    for name, colours in {
-        "anna": [(200, 0, 0), (220, 10, 0)],
-        "Žofie Nováková": [(0, 200, 0), (0, 220, 0)],
-        "王 芳": [(0, 0, 200)],
-    }.items():
-        for number, colour in enumerate(colours):
-            paint(folder / name / f"no {number}.png", *colour)
-    (folder / "anna" / "notes.txt").write_text("no image")
-    return folder
+    return paint_people(tmp_path / "my people")
 
 
 @pytest.fixture
@@ -72,11 +24,6 @@ def gallery(tmp_path, people) -> Gallery:
     made = Gallery(tmp_path / "people.gallery", FakeModel())
     made.enroll(people)
     return made
-
-
-def rows(gallery: Gallery) -> set[tuple[str, str]]:
-    entries = gallery.content.entries
-    return set(zip(entries.names, entries.files, strict=True))
 
 
 def test_enrolled_images_are_kept_with_names_files_and_embeddings(tmp_path, people):
@@ -222,92 +169,6 @@ def test_removed_entries_are_gone_and_nothing_is_embedded_for_it(gallery, people
     assert gallery.enroll(people).added == 3
 
 
-def test_another_model_is_refused_and_changes_nothing(gallery, people):
-    before = gallery.path.read_bytes()
-    with pytest.raises(UserError, match="made with another model"):
-        Gallery(gallery.path, FakeModel("0" * 64))
-    late = Gallery(gallery.path.with_name("other"), FakeModel("0" * 64))
-    shutil.copy(gallery.path, late.path)  # another process was first
-    for attempt in (lambda: late.enroll(people), lambda: late.identify(people)):
-        with pytest.raises(UserError, match="made with another model"):
-            attempt()
-    assert late.path.read_bytes() == before
-
-
-def test_a_damaged_or_foreign_file_is_refused_in_a_sentence_and_left_as_it_is(gallery, people, tmp_path):
-    whole = gallery.path.read_bytes()
-    foreign = tmp_path / "foreign.npz"
-    np.savez(foreign, a=np.arange(3))
-    bad = [b"", b"hello", whole[:-1], whole[: len(whole) // 2], whole[10:], foreign.read_bytes()]
-    for content in bad:
-        gallery.path.write_bytes(content)
-        with pytest.raises(DataError, match="is no gallery, or a damaged one") as caught:
-            Gallery(gallery.path, FakeModel())
-        assert len(str(caught.value).splitlines()) == 1
-        with pytest.raises(DataError):
-            Gallery(gallery.path).remove(name="anna")
-        assert gallery.path.read_bytes() == content
-
-
-def test_no_flipped_bit_changes_what_is_read(gallery):
-    """Every part has a checksum: a damaged file is refused, or the damage is where nothing is read."""
-    whole = gallery.path.read_bytes()
-    before, refused = rows(gallery), 0
-    sums = gallery.content.entries.embeddings.copy()
-    step = max(1, len(whole) // 300)
-    for place in range(0, len(whole), step):
-        gallery.path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
-        again = Gallery(gallery.path)
-        try:
-            assert rows(again) == before
-            assert np.array_equal(again.content.entries.embeddings, sums)
-        except DataError:
-            refused += 1
-    assert refused > 100
-
-
-def test_a_newer_format_is_named(gallery):
-    changed = gallery.path.with_name("newer")
-    with zipfile.ZipFile(gallery.path) as old, zipfile.ZipFile(changed, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b'"version": 1', b'"version": 2'))
-    with pytest.raises(DataError, match="format 2"):
-        Gallery(changed).content  # noqa: B018
-
-
-def test_work_is_saved_in_portions(tmp_path, people, monkeypatch):
-    """What fails in the middle has lost only the portion it was in, and the next enrolment goes on from there."""
-    monkeypatch.setattr(gallery_module, "BATCH", 2)
-
-    class Failing(FakeModel):
-        def embed_files(self, paths):
-            if self.embedded >= 3:
-                raise RuntimeError("power cut")
-            return super().embed_files(paths)
-
-    with pytest.raises(RuntimeError):
-        Gallery(tmp_path / "g", Failing()).enroll(people, every=0)
-    again = Gallery(tmp_path / "g", FakeModel())
-    assert len(again) == 3
-    told = []
-    done = again.enroll(people, report=lambda *counts: told.append(counts))
-    assert (done.added, done.known, again.model.embedded) == (2, 3, 2)
-    assert told == [(2, 6), (4, 6), (6, 6)]
-
-
-def test_ctrl_c_keeps_what_was_done(tmp_path, people, monkeypatch):
-    monkeypatch.setattr(gallery_module, "BATCH", 2)
-
-    def stop(done, total):
-        if done == 4:
-            raise KeyboardInterrupt
-
-    gallery = Gallery(tmp_path / "g", FakeModel())
-    with pytest.raises(KeyboardInterrupt):
-        gallery.enroll(people, report=stop)
-    assert len(gallery) == 3  # of the first four files one is no image
-
-
 def test_thumbnails_are_small_and_can_be_left_out(tmp_path, people, gallery):
     bare = Gallery(tmp_path / "bare", FakeModel())
     bare.enroll(people, thumbnails=False)
@@ -322,17 +183,6 @@ def test_thumbnails_are_small_and_can_be_left_out(tmp_path, people, gallery):
         assert "anna" in texts
         assert ("no thumbnail\nkept" in texts) == (of is bare)
         figure.canvas.draw()
-
-
-def test_a_link_stays_a_link_and_rights_stay_as_they_were(gallery, people, tmp_path):
-    gallery.path.chmod(0o600)
-    link = tmp_path / "link.gallery"
-    link.symlink_to(gallery.path)
-    paint(people / "boris" / "1.png", 9, 9, 9)
-    assert Gallery(link, FakeModel()).enroll(people).added == 1
-    assert link.is_symlink()
-    assert stat.S_IMODE(gallery.path.stat().st_mode) == 0o600
-    assert len(gallery) == 6
 
 
 def test_columns_stand_below_each_other_in_any_alphabet():

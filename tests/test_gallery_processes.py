@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_gallery import FakeModel, paint
+from gallery_fakes import FakeModel, paint
 
 from siamese import gallery as gallery_module
 from siamese.errors import UserError
@@ -21,7 +21,7 @@ from siamese.gallery import Gallery
 
 # Each process is a fork of a server that has loaded torch: quick to start, and as much a process as any other.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["siamese.gallery_images", "siamese.similarity", "siamese.plots_gallery", "pytest"])
+SERVER.set_forkserver_preload(["siamese.gallery_images", "siamese.similarity", "pytest"])
 
 
 class Slow(FakeModel):

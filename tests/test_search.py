@@ -127,7 +127,7 @@ def test_without_faiss_it_goes_on_and_says_once_what_would_be_faster(monkeypatch
     queries, entries = crowd(5000)
     monkeypatch.setattr(search, "EXACT_UP_TO", 100)
     monkeypatch.setattr(search, "PAYS_AFTER", 100)
-    monkeypatch.setattr(search, "_has_faiss", lambda: False)
+    monkeypatch.setattr(search, "has_faiss", lambda: False)
     search._advise.cache_clear()
     searcher = Searcher(entries, Cosine())
     expected = nearest(queries, entries, Cosine(), 5)

@@ -140,6 +140,28 @@ def test_wrong_words_are_told(study, capsys):
     assert stopped.value.code == 2
 
 
+def test_an_interrupted_run_is_not_done(study, monkeypatch, capsys):
+    """Ctrl-C ends the run it meets with results so far; the study stops there, and does that run again later."""
+    from siamese import study as module
+
+    folder = study / "runs" / "tiny-glyphs" / "latest"
+    path = folder / "leaking/seed-00/results.json"
+    before = path.read_text()
+
+    def interrupted(run, threads=None):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**json.loads(before), "interrupted": True}))
+
+    path.unlink()
+    again = ["study", str(study / "study.yaml"), "--runs", str(study / "runs"), "--resume", "--workers", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "execute", interrupted)
+        assert main(again) == 130
+    assert "--resume does the rest" in capsys.readouterr().out
+    assert main(again) == 0
+    assert json.loads(path.read_text())["methods"] == json.loads(before)["methods"]
+
+
 def test_a_summary_of_one_seed_has_no_deviation(study):
     runs = list(plan(Study.read(study / "study.yaml", seeds=1), study, (study / "runs/tiny-glyphs/latest"), []))
     for arm in summary(runs):

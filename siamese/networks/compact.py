@@ -21,8 +21,9 @@ class Compact(nn.Module):
         embedding_size: D.
         channels: of the images, 1 for grey.
         image_size: side of the images in pixels.
+        average: the mean over all positions goes into the linear layer, not each position by itself: fewer parameters, and
+            features count wherever they are.
         standardise: subtract each image's mean and divide by its deviation first, which takes the exposure out.
-        dropout: share of the features that training leaves out before the linear layer.
         unit: embeddings of length 1, so that Euclidean distances are at most 2 whatever the loss does.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
             left and right, such as faces.
@@ -34,8 +35,8 @@ class Compact(nn.Module):
         embedding_size: int = 256,
         channels: int = 1,
         image_size: int = 35,
+        average: bool = False,
         standardise: bool = False,
-        dropout: float = 0.0,
         unit: bool = False,
         mirrored: bool = False,
     ) -> None:
@@ -49,8 +50,8 @@ class Compact(nn.Module):
         self.blocks = nn.Sequential(
             *(_block(before, after) for before, after in zip([channels, *widths[:-1]], widths, strict=True))
         )
-        self.dropout = nn.Dropout(dropout)
-        self.embed = nn.Linear(widths[-1] * side * side, embedding_size)
+        self.average = average
+        self.embed = nn.Linear(widths[-1] * (1 if average else side * side), embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``[B, D]`` of images ``[B, channels, image_size, image_size]`` in [0, 1]."""
@@ -70,7 +71,8 @@ class Compact(nn.Module):
         return embeddings
 
     def _embed(self, images: Tensor) -> Tensor:
-        return self._scaled(self.embed(self.dropout(self.blocks(images).flatten(1))))
+        features = self.blocks(images)
+        return self._scaled(self.embed(features.mean((2, 3)) if self.average else features.flatten(1)))
 
     def _scaled(self, embeddings: Tensor) -> Tensor:
         return F.normalize(embeddings.float(), dim=1) if self.unit else embeddings

@@ -18,6 +18,7 @@ from siamese.tables import Table
 
 # The symmetries of the square that are classes of their own, by how many there are: quarter turns, plus 4 if mirrored.
 SYMMETRIES = {1: (0,), 2: (0, 4), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3, 4, 5, 6, 7)}
+MOST_CLASSES = 32  # of a batch that is to hold all
 PAIR_SET = 2**32 - 1  # stands for the epoch in the seed of what is drawn once for a whole training
 
 
@@ -54,24 +55,26 @@ class ClassBatches(Sampler):
     """P x K batches: ``classes`` classes with ``shots`` images each, all pairs of which are compared.
 
     Args:
-        classes: how many classes a batch holds (P).
-        shots: how many images of each (K), drawn without replacement.
+        classes: how many classes a batch holds (P); None for all there are, but not more than 32.
+        shots: how many images of each (K). A class with fewer images gives some of them more than once, each with its own
+            distortion.
         groups: draw the classes from this many groups; few groups make near classes, and hard negatives. None draws
             from all. Where the groups hold fewer classes than asked for, others fill up.
         steps: batches of an epoch, over all processes.
     """
 
-    def __init__(self, classes: int = 32, shots: int = 4, groups: int | None = 4, steps: int = 250) -> None:
-        if classes < 2 or shots < 2:
+    def __init__(self, classes: int | None = 32, shots: int = 4, groups: int | None = 4, steps: int = 250) -> None:
+        if (classes is not None and classes < 2) or shots < 2:
             raise UserError(f"a batch needs at least 2 classes x 2 images to compare, not {classes} x {shots}")
         self.classes, self.shots, self.groups, self.steps = classes, shots, groups, steps
 
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
         rows, counts, group = class_rows(table)
-        if len(rows) * symmetries < self.classes or counts.min() < self.shots:
+        present = len(rows) * symmetries
+        wanted = min(MOST_CLASSES, present) if self.classes is None else self.classes
+        if not 2 <= wanted <= present:
             raise UserError(
-                f"batches of {self.classes} classes x {self.shots} images cannot be drawn from {table.name}: here it "
-                f"has {len(rows) * symmetries} classes, the smallest of {int(counts.min())} images"
+                f"batches of {max(wanted, 2)} classes cannot be drawn from {table.name}: here it has {present}"
             )
         draw = generator(seed, epoch)
         keys = torch.rand(self.steps, len(rows) * symmetries, generator=draw)
@@ -80,10 +83,11 @@ class ClassBatches(Sampler):
             order = torch.rand(self.steps, len(names), generator=draw).argsort(dim=1)
             chosen = order.argsort(dim=1) < self.groups  # [S, groups]
             keys += chosen[:, group].repeat_interleave(symmetries, dim=1)
-        drawn = keys.topk(self.classes).indices  # [S, P], class * symmetries + turn
+        drawn = keys.topk(wanted).indices  # [S, P], class * symmetries + turn
         classes, turns = drawn // symmetries, drawn % symmetries
         padding = torch.arange(rows.shape[1]) >= counts[classes].unsqueeze(2)
-        picked = torch.rand(padding.shape, generator=draw).masked_fill(padding, -1.0).topk(self.shots).indices
+        order = torch.rand(padding.shape, generator=draw).masked_fill(padding, -1.0).argsort(dim=2, descending=True)
+        picked = order.gather(2, torch.arange(self.shots) % counts[classes].unsqueeze(2))
         images = rows[classes].gather(2, picked).flatten(1)  # [S, P * K]
         turns = turns.repeat_interleave(self.shots, dim=1)
         labels = table.labels[images] * symmetries + turns

@@ -142,3 +142,13 @@ def test_members_learn_by_themselves():
     said[1].square().sum().backward()
     touched = [any(p.grad is not None and p.grad.abs().sum() > 0 for p in m.parameters()) for m in committee.members]
     assert touched == [False, True, False]
+
+
+def test_an_averaging_network_has_one_weight_for_all_positions():
+    network = Compact((4, 6), 8, image_size=16, average=True).eval()
+    assert network.embed.weight.shape == (8, 6)
+    image = torch.zeros(2, 1, 16, 16)
+    image[0, 0, 4:8, 4:8] = image[1, 0, 8:12, 8:12] = 1  # the same shape elsewhere, a whole number of cells away
+    with torch.no_grad():
+        here, there = network(image)
+    torch.testing.assert_close(here, there)

@@ -141,12 +141,24 @@ def test_a_stream_asks_for_the_epoch_whenever_it_begins_and_goes_on_where_it_sto
 
 
 def test_what_cannot_be_drawn_is_told(blind):
-    with pytest.raises(UserError, match="25 classes x 2 images cannot be drawn from tiny: here it has 24 classes"):
+    with pytest.raises(UserError, match="batches of 25 classes cannot be drawn from tiny: here it has 24"):
         ClassBatches(25, 2).epoch(blind, 1, 0, 0)
     ClassBatches(25, 2, steps=1).epoch(blind, 4, 0, 0)  # symmetries are classes too
-    with pytest.raises(UserError, match="the smallest of 5 images"):
-        ClassBatches(4, 6).epoch(blind, 1, 0, 0)
     with pytest.raises(UserError, match="18 pairs do not fill one batch of 32"):
         PairBatches(6, 32, 2).epoch(blind, 1, 0, 0)
     with pytest.raises(UserError, match="fewer batches than the 3 processes"):
         BatchStream(lambda epoch: ClassBatches(4, 2, steps=2).epoch(blind, 1, 0, epoch), world=3)
+
+
+def test_a_class_of_few_images_gives_each_as_often_as_the_others(blind):
+    few = blind.rows((blind.labels > 0) | (blind.sources < 2))
+    batch = ClassBatches(24, 5, None, 20).epoch(few, 1, seed=0, epoch=0)
+    for labels, rows in zip(batch.labels.view(20, 24, 5), batch.rows.view(20, 24, 5), strict=True):
+        for label, drawn in zip(labels[:, 0].tolist(), rows.tolist(), strict=True):
+            counts = sorted(Counter(drawn).values())
+            assert counts == ([2, 3] if label == 0 else [1] * 5)
+
+
+def test_a_batch_of_all_classes_has_no_more_than_a_batch_can_hold(blind):
+    assert ClassBatches(None, 2, None, 3).epoch(blind, 1, seed=0, epoch=0).rows.shape == (3, 24 * 2)
+    assert ClassBatches(None, 2, None, 3).epoch(blind, 8, seed=0, epoch=0).rows.shape == (3, 32 * 2)
