@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamese.gallery.search import Searcher, has_faiss
 from siamese.sampling.seeds import generator
-from siamese.search import Searcher, has_faiss
 from siamese.similarity import Cosine
 
 SIZE, IDENTITIES_OF, PROBES, TOP = 256, 20, 1000, 5

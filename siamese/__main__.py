@@ -4,7 +4,7 @@ import difflib
 import importlib
 import sys
 
-from siamese.commands_parser import ABOUT
+from siamese.commands.parser import ABOUT
 
 COMMANDS = {
     "fit": "train a network, then test its best checkpoint",
@@ -17,7 +17,7 @@ COMMANDS = {
     "export": "write a trained network as an ONNX file",
 }
 # Those with a main() of their own, which takes what follows the command.
-_OWN = {"study": "siamese.study_cli", "export": "siamese.export"}
+_OWN = {"study": "siamese.study.cli", "export": "siamese.export"}
 
 
 def main(arguments: list[str]) -> int:

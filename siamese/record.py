@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 import siamese
 from siamese.evaluation.evaluator import Evaluator
-from siamese.plots_style import save
+from siamese.plots.style import save
 from siamese.report import benchmark_table, read_metrics, write_report
 from siamese.run import commit, hardware, point_latest, started_by_lightning
 
@@ -115,7 +115,7 @@ class Record(pl.Callback):
         return {
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
-            "trained_on": data.table("train").name,
+            "trained_on": data.taught_by,
             "fingerprint": data.fingerprint,
             "seed": self.config.get("seed_everything"),
             "commit": commit(),

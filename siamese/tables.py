@@ -160,6 +160,29 @@ def concatenated(*tables: Table) -> Table:
     return dataclasses.replace(first, **columns, file_names=names)
 
 
+def joined(table: Table, extra: Table) -> Table:
+    """The rows of both tables, the groups of ``extra`` after those of ``table``. It keeps the name of ``table``.
+
+    Raises:
+        DataError: their images have different shapes.
+    """
+    if table.image_shape != extra.image_shape:
+        one, other = ("x".join(map(str, each.image_shape)) for each in (table, extra))
+        raise DataError(
+            f"images of {extra.name} are {other}, those of {table.name} {one}; only equal ones can be joined"
+        )
+    return Table(
+        name=table.name,
+        images=torch.cat([table.images, extra.images]),
+        labels=torch.cat([table.labels, extra.labels + len(table.class_names)]),
+        groups=torch.cat([table.groups, extra.groups + len(table.group_names)]),
+        sources=torch.cat([table.sources, extra.sources]),
+        class_names=table.class_names + tuple(f"{extra.name}/{name}" for name in extra.class_names),
+        group_names=table.group_names + tuple(f"extra {name}" for name in extra.group_names),
+        file_names=table.file_names + tuple(f"{extra.name}/{name}" for name in extra.file_names),
+    )
+
+
 def resized_images(images: Tensor, size: int | None) -> Tensor:
     """``uint8 [N, C, size, size]`` of images ``uint8 [N, C, H, W]``: area averages when shrinking, bilinear when growing.
 
@@ -167,6 +190,8 @@ def resized_images(images: Tensor, size: int | None) -> Tensor:
     """
     if size is None or images.shape[2:] == (size, size):
         return images
+    if len(images) == 0:
+        return images.new_empty(0, images.shape[1], size, size)
     shrinks = size <= min(images.shape[2:])
     mode: dict[str, Any] = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
     chunks = [F.interpolate(chunk.float(), size=(size, size), **mode) for chunk in images.split(2048)]

@@ -10,8 +10,8 @@ from gallery_fakes import FakeModel, paint, paint_people, rows
 
 from siamese.errors import UserError
 from siamese.gallery import Gallery
-from siamese.gallery_results import aligned
-from siamese.plots_gallery import contact_sheet
+from siamese.gallery.results import aligned
+from siamese.plots.gallery import contact_sheet
 
 
 @pytest.fixture

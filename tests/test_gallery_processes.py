@@ -21,7 +21,7 @@ from siamese.gallery import Gallery
 
 # Each process is a fork of a server that has loaded torch: quick to start, and as much a process as any other.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["siamese.gallery_images", "siamese.similarity", "pytest"])
+SERVER.set_forkserver_preload(["siamese.gallery.images", "siamese.similarity", "pytest"])
 
 
 class Slow(FakeModel):
@@ -152,7 +152,7 @@ def hold(path: Path, held: Event) -> None:
 
 
 def test_a_process_that_holds_the_lock_is_waited_for_but_not_for_ever(tmp_path, monkeypatch):
-    from siamese import gallery_file
+    from siamese.gallery import file as gallery_file
 
     folder, path = crowd(tmp_path / "people", ["anna"], 2), tmp_path / "people.gallery"
     held = SERVER.Event()

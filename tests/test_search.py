@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamese import search
 from siamese.errors import UserError
-from siamese.search import Searcher, nearest
+from siamese.gallery import search
+from siamese.gallery.search import Searcher, nearest
 from siamese.similarity import Cosine, Euclidean, Similarity, WeightedL1
 
 needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="FAISS is not installed")

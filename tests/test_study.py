@@ -1,7 +1,13 @@
 """Studies: arms times seeds, each an ordinary run, put together."""
 
+import contextlib
 import json
+import os
+import signal
 import statistics
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +16,7 @@ import yaml
 from siamese.__main__ import main
 from siamese.errors import UserError
 from siamese.study import Study, plan
-from siamese.study_report import summary, table
+from siamese.study.report import summary, table
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -160,6 +166,45 @@ def test_an_interrupted_run_is_not_done(study, monkeypatch, capsys):
     assert "--resume does the rest" in capsys.readouterr().out
     assert main(again) == 0
     assert json.loads(path.read_text())["methods"] == json.loads(before)["methods"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
+def test_workers_end_with_a_killed_study(study, tmp_path):
+    """SIGKILL leaves no time to tell them."""
+    command = [sys.executable, "-m", "siamese", "study", str(study / "study.yaml"), "--runs", str(tmp_path), "--workers", "2",
+               "--trainer.max_epochs", "10000"]  # fmt: skip
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until(lambda: len(list(tmp_path.glob("*/*/*/seed-*/log.txt"))) == 2, "two workers at work")
+        workers = children(running.pid)
+        assert len(workers) >= 2
+        running.kill()
+        running.wait()
+        until(
+            lambda: not any(Path(f"/proc/{worker}/stat").exists() and "Z" not in state(worker) for worker in workers),
+            "ends",
+        )
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def until(true, what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
 
 
 def test_a_summary_of_one_seed_has_no_deviation(study):

@@ -30,7 +30,7 @@ class AttFaces(DataSet):
     """The AT&T faces, split by people.
 
     Args:
-        val: people who choose.
+        val: people who choose; 0 where nothing is to be chosen.
         test: people who report; the rest teach. 5 and 10 are the usual protocols, 35/5 and 30/10.
         split_seed: shuffles the people. The error rate of one split says little: it differs by several points from the next.
         leaking: no split at all: everybody teaches and reports, as where pairs are split at random. All figures are labelled.

@@ -65,7 +65,7 @@ class Cartoons(DataSet):
     Args:
         people: how many people (classes), at least 6.
         shots: how many shots (sources) of each, at least 2.
-        val: how many people choose, at least 2.
+        val: how many people choose, at least 2, or 0 where nothing is to be chosen.
         test: how many people report, at least 2. At least 2 must be left to teach.
         split_seed: another seed gives other people to each part.
         seed: another seed gives other people; equal arguments give equal images.
@@ -77,7 +77,7 @@ class Cartoons(DataSet):
     def __init__(
         self, people: int = 40, shots: int = 10, val: int = 5, test: int = 10, split_seed: int = 0, seed: int = 0
     ) -> None:
-        if min(val, test, people - val - test) < 2:
+        if min(val or 2, test, people - val - test) < 2:
             raise UserError(
                 f"Cartoons needs at least 2 people each for train, val and test; not {people} people, {val} for val and "
                 f"{test} for test"

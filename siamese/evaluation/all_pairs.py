@@ -53,6 +53,7 @@ class AllPairs(Evaluator):
             figures = {name: _figures(*method, test.labels, self.drawn) for name, method in methods.items()}
         self.results = {
             "methods": figures,
+            "methods_far": FARS.tolist(),
             "methods_how": f"all {len(test) * (len(test) - 1) // 2:,} pairs of {len(test)} images of {len(test.classes)} test "
             f"classes; {self.episodes} episodes of each N-way one-shot identification",
         }

@@ -12,7 +12,7 @@ from siamese.evaluation.evaluator import Evaluator, visible
 from siamese.evaluation.intervals import mean_interval, wilson
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.plots import group_bars, run_bars
-from siamese.plots_images import Trial, trial, trial_sheet
+from siamese.plots.images import Trial, trial, trial_sheet
 from siamese.sampling.episodes import Episodes, Protocol, sample_episodes
 from siamese.sampling.seeds import generator
 from siamese.systems.data import FewShotData

@@ -17,10 +17,10 @@ from siamese.evaluation.calibration import BINS, OperatingPoint, choose_operatin
 from siamese.evaluation.evaluator import Evaluator, visible
 from siamese.evaluation.split_pairs import SplitPairs
 from siamese.evaluation.verification import Roc, accuracy, balanced_accuracy, rates, roc
-from siamese.plots_images import embedding_map
-from siamese.plots_verification import MOST_PAIRS, JudgedPair, det, pair_sheet, score_histogram
-from siamese.plots_verification import reliability as reliability_picture
-from siamese.plots_verification import roc as roc_picture
+from siamese.plots.images import embedding_map
+from siamese.plots.verification import MOST_PAIRS, JudgedPair, det, pair_sheet, score_histogram
+from siamese.plots.verification import reliability as reliability_picture
+from siamese.plots.verification import roc as roc_picture
 from siamese.sampling.seeds import generator
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese

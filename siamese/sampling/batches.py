@@ -55,35 +55,31 @@ class ClassBatches(Sampler):
     """P x K batches: ``classes`` classes with ``shots`` images each, all pairs of which are compared.
 
     Args:
-        classes: how many classes a batch holds (P); None for all there are, but not more than 32.
+        classes: how many classes a batch holds (P); None for all there are, but not more than 32. A list says how many of
+            each group, in the order of the groups.
         shots: how many images of each (K). A class with fewer images gives some of them more than once, each with its own
             distortion.
-        groups: draw the classes from this many groups; few groups make near classes, and hard negatives. None draws
-            from all. Where the groups hold fewer classes than asked for, others fill up.
+        groups: unless ``classes`` is a list, draw the classes from this many groups; few groups make near classes, and hard
+            negatives. None draws from all. Where the groups hold fewer classes than asked for, others fill up.
         steps: batches of an epoch, over all processes.
     """
 
-    def __init__(self, classes: int | None = 32, shots: int = 4, groups: int | None = 4, steps: int = 250) -> None:
-        if (classes is not None and classes < 2) or shots < 2:
+    def __init__(
+        self, classes: int | list[int] | None = 32, shots: int = 4, groups: int | None = 4, steps: int = 250
+    ) -> None:
+        total = sum(classes) if isinstance(classes, list) else classes
+        if (total is not None and total < 2) or shots < 2:
             raise UserError(f"a batch needs at least 2 classes x 2 images to compare, not {classes} x {shots}")
         self.classes, self.shots, self.groups, self.steps = classes, shots, groups, steps
 
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
         rows, counts, group = class_rows(table)
-        present = len(rows) * symmetries
-        wanted = min(MOST_CLASSES, present) if self.classes is None else self.classes
-        if not 2 <= wanted <= present:
-            raise UserError(
-                f"batches of {max(wanted, 2)} classes cannot be drawn from {table.name}: here it has {present}"
-            )
         draw = generator(seed, epoch)
         keys = torch.rand(self.steps, len(rows) * symmetries, generator=draw)
-        if self.groups is not None:
-            names, group = group.unique(return_inverse=True)
-            order = torch.rand(self.steps, len(names), generator=draw).argsort(dim=1)
-            chosen = order.argsort(dim=1) < self.groups  # [S, groups]
-            keys += chosen[:, group].repeat_interleave(symmetries, dim=1)
-        drawn = keys.topk(wanted).indices  # [S, P], class * symmetries + turn
+        if isinstance(self.classes, list):
+            drawn = self._by_group(self.classes, keys, group.repeat_interleave(symmetries), table.name)
+        else:
+            drawn = self._of_all(self.classes, keys, group, symmetries, table.name, draw)
         classes, turns = drawn // symmetries, drawn % symmetries
         padding = torch.arange(rows.shape[1]) >= counts[classes].unsqueeze(2)
         order = torch.rand(padding.shape, generator=draw).masked_fill(padding, -1.0).argsort(dim=2, descending=True)
@@ -93,6 +89,30 @@ class ClassBatches(Sampler):
         labels = table.labels[images] * symmetries + turns
         turns = torch.tensor(SYMMETRIES[symmetries])[turns]
         return IndexBatch(images, labels, turns, torch.ones_like(images, dtype=torch.bool))
+
+    def _of_all(
+        self, wanted: int | None, keys: Tensor, group: Tensor, symmetries: int, name: str, draw: torch.Generator
+    ) -> Tensor:
+        """``int64 [S, P]``: the columns of ``keys`` (``float [S, classes * symmetries]``, random) that are in each batch."""
+        present = keys.shape[1]
+        wanted = min(MOST_CLASSES, present) if wanted is None else wanted
+        if not 2 <= wanted <= present:
+            raise UserError(f"batches of {max(wanted, 2)} classes cannot be drawn from {name}: here it has {present}")
+        if self.groups is not None:
+            names, group = group.unique(return_inverse=True)
+            order = torch.rand(self.steps, len(names), generator=draw).argsort(dim=1)
+            chosen = order.argsort(dim=1) < self.groups  # [S, groups]
+            keys = keys + chosen[:, group].repeat_interleave(symmetries, dim=1)
+        return keys.topk(wanted).indices
+
+    def _by_group(self, wanted: list[int], keys: Tensor, group: Tensor, name: str) -> Tensor:
+        """As ``_of_all``, ``wanted[g]`` columns of the ``g``-th group; ``group`` is that of each column."""
+        columns = [(group == each).nonzero().flatten() for each in group.unique()]
+        present = [len(each) for each in columns]
+        if len(wanted) != len(present) or any(want > has for want, has in zip(wanted, present, strict=True)):
+            raise UserError(f"batches of {wanted} classes by group cannot be drawn from {name}: here it has {present}")
+        drawn = [of[keys[:, of].topk(want).indices] for want, of in zip(wanted, columns, strict=True)]
+        return torch.cat(drawn, dim=1)
 
 
 class PairBatches(Sampler):

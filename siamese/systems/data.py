@@ -16,7 +16,7 @@ from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
-from siamese.tables import Table
+from siamese.tables import Table, joined
 
 AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
 
@@ -43,11 +43,13 @@ class FewShotData(pl.LightningDataModule):
     Args:
         source: the data set.
         sampler: draws the training batches.
-        augment: distorts training images, each by itself.
+        augment: turns and distorts training images, each by itself; None leaves them as they are.
         image_size: side in pixels of the square that the network sees; None for the table's own size.
         symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
             (rotations), or 8 (rotations and mirror images).
         light: other light on training images, or None.
+        extra: a data set all of whose classes teach too, and do nothing else: drawn ones, say, where there are few real ones.
+            Its images have the shape of the source's.
         strict: make missing data an error instead of training on the generated stand-in.
         eval_batch: images embedded at a time.
         val_batches: batches of validation classes on which the validation loss is measured.
@@ -58,10 +60,11 @@ class FewShotData(pl.LightningDataModule):
         self,
         source: DataSet,
         sampler: Sampler,
-        augment: Affine,
+        augment: Affine | None,
         image_size: int | None = 35,
         symmetries: int = 1,
         light: Light | None = None,
+        extra: DataSet | None = None,
         strict: bool = False,
         eval_batch: int = 512,
         val_batches: int = 8,
@@ -70,7 +73,10 @@ class FewShotData(pl.LightningDataModule):
         super().__init__()
         if symmetries not in SYMMETRIES:
             raise UserError(f"data.symmetries must be 1, 2, 4 or 8, not {symmetries}")
+        if augment is None and symmetries > 1:
+            raise UserError(f"data.augment turns images, so without it data.symmetries is 1, not {symmetries}")
         self.source, self.sampler, self.augment, self.light = source, sampler, augment, light
+        self.extra = extra
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
@@ -99,9 +105,12 @@ class FewShotData(pl.LightningDataModule):
         self.fingerprint = table.fingerprint
         self.splits = self.source.split(table)
         self.official = self.source.official_runs(self.splits.test)
-        self.resized = {
-            split: getattr(self.splits, split).resized(self.image_size) for split in ("train", "val", "test")
-        }
+        taught, self.taught_by = self.splits.train, self.splits.train.name
+        if self.extra is not None:
+            more = self.extra.load()
+            taught, self.taught_by = joined(taught, more), f"{taught.name} and {more.name}"
+        self.resized = {"train": taught.resized(self.image_size)}
+        self.resized |= {split: self.table(split).resized(self.image_size) for split in ("val", "test")}
 
     def table(self, split: str) -> Table:
         """The split's table as it was loaded, at its own resolution."""
@@ -141,7 +150,8 @@ class FewShotData(pl.LightningDataModule):
         split, index = batch
         images = self._images(split, index.rows)
         draw = self._augmenting(images.device)
-        images = self.augment(images, index.turns, index.distort, draw)
+        if self.augment is not None:
+            images = self.augment(images, index.turns, index.distort, draw)
         if self.light is not None:
             images = self.light(images, index.distort, draw)
         return Batch(images.contiguous(memory_format=torch.channels_last), split, index.labels, index.pairs)
@@ -177,7 +187,7 @@ class _Rows(torch.utils.data.IterableDataset):
     """All rows of a split in order, in every process: of a list Lightning would give each process a share only."""
 
     def __init__(self, split: str, rows: int, batch: int) -> None:
-        self.batches = [RowBatch(split, chunk) for chunk in torch.arange(rows).split(batch)]
+        self.batches = [RowBatch(split, chunk) for chunk in torch.arange(rows).split(batch) if rows]
 
     def __len__(self) -> int:
         return len(self.batches)

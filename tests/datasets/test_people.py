@@ -42,6 +42,13 @@ def test_the_last_of_the_shuffled_people_report_and_those_before_them_choose(tab
     assert set(splits.train.classes.tolist()) == set(people[:-7])
 
 
+def test_nobody_needs_to_choose(table: Table) -> None:
+    splits = split_by_people(table, val=0, test=4, split_seed=7)
+    assert len(splits.val) == 0
+    assert len(splits.train.classes) == 8
+    assert splits.test.file_names == split_by_people(table, val=3, test=4, split_seed=7).test.file_names
+
+
 def test_labels_with_gaps_are_people_too(table: Table) -> None:
     some = table.rows(table.labels % 2 == 1)
     splits = split_by_people(some, val=2, test=2, split_seed=0)
@@ -59,7 +66,7 @@ def test_the_test_people_do_not_depend_on_how_many_choose(table: Table) -> None:
     assert split_by_people(table, 2, 4, 0).test.file_names == split_by_people(table, 5, 4, 0).test.file_names
 
 
-@pytest.mark.parametrize(("val", "test"), [(1, 4), (3, 1), (7, 4), (6, 6), (20, 20), (0, 4), (-3, 4), (3, -1)])
+@pytest.mark.parametrize(("val", "test"), [(1, 4), (3, 1), (7, 4), (6, 6), (20, 20), (-3, 4), (3, -1)])
 def test_a_part_of_fewer_than_two_people_is_an_error(table: Table, val: int, test: int) -> None:
     with pytest.raises(UserError, match=r"crowd has 12 people.*at least two"):
         split_by_people(table, val, test, 0)

@@ -79,8 +79,8 @@ def test_strict_or_without_a_stand_in_missing_data_is_an_error(tiny, strict):
 
 
 def test_symmetries_that_are_no_group_are_refused(tiny):
-    with pytest.raises(UserError, match="must be 1, 4 or 8, not 2"):
-        data_of(tiny, symmetries=2)
+    with pytest.raises(UserError, match="must be 1, 2, 4 or 8, not 3"):
+        data_of(tiny, symmetries=3)
 
 
 def test_no_loader_touches_a_pixel(tiny):

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from siamese.evaluation.all_pairs import FARS, NETWORK
-from siamese.plots_style import ACCENT, GROUP_COLOURS, INK, MUTED, RIGHT, WRONG, legend, new_figure, plain_axes
+from siamese.plots.style import ACCENT, GROUP_COLOURS, INK, MUTED, RIGHT, WRONG, legend, new_figure, plain_axes
 
 COLOURS = (RIGHT, WRONG, ACCENT, MUTED, *GROUP_COLOURS)
 
@@ -17,9 +16,9 @@ def curves(arm: dict[str, Any]) -> Figure:
     """True accepts against false accepts of every method, averaged at equal FAR (vertical averaging, Fawcett 2006)."""
     figure = new_figure(f"{arm['name']}: mean of {arm['seeds']} splits", 6.4, 4.9)
     axes = plain_axes(figure.subplots(), grid="both")
-    far = FARS.numpy()
-    for (name, figures), colour in zip(arm["methods"].items(), COLOURS, strict=False):
-        width = 2.4 if name == NETWORK else 1.5
+    far = np.array(arm["far"])
+    for place, ((name, figures), colour) in enumerate(zip(arm["methods"].items(), COLOURS, strict=False)):
+        width = 1.5 if place else 2.4  # the network stands first
         axes.plot(far, figures["curve"]["mean"], color=colour, linewidth=width, label=name)
     axes.set(xscale="log", xlim=(far[0], 1), ylim=(0, 1.01), xlabel="false accepts (FAR)", ylabel="true accepts (TAR)")
     legend(axes, loc="lower right")

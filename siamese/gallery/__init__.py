@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamese.errors import UserError
-from siamese.gallery_entries import Content, Entries, Header
-from siamese.gallery_file import change, read
-from siamese.gallery_results import Enrolled, Match, Probe, Probes
+from siamese.gallery.entries import Content, Entries, Header
+from siamese.gallery.file import change, read
+from siamese.gallery.results import Enrolled, Match, Probe, Probes
 
 if (
     TYPE_CHECKING
@@ -27,8 +27,8 @@ if (
     from torch import Tensor
 
     from siamese.datasets.decoding import BadImage
+    from siamese.gallery.search import Searcher
     from siamese.model import Model
-    from siamese.search import Searcher
 
 BATCH = 64  # images embedded between two looks at the clock
 SAVE_EVERY = 15.0  # seconds of work that a killed enrolment loses at most, unless saving takes more than a tenth of it
@@ -42,7 +42,7 @@ class Gallery:
     Args:
         path: the file; made by the first enrolment.
         model: what embeds; without it a gallery can be read and entries removed, no more.
-        index: how to search, as in :class:`siamese.search.Searcher`.
+        index: how to search, as in :class:`siamese.gallery.search.Searcher`.
 
     Raises:
         UserError: the gallery was made with another model.
@@ -98,7 +98,7 @@ class Gallery:
             UserError: nothing is there, nobody's name can be told, or the gallery is another model's.
             OSError: the gallery cannot be written; it is then as it was last saved.
         """
-        from siamese.gallery_images import as_paths, embedded, named_files
+        from siamese.gallery.images import as_paths, embedded, named_files
 
         (files, broken), size = named_files(as_paths(images), name), self.model.embedding_size
         # What cannot be is told before the work, not after it.
@@ -138,7 +138,7 @@ class Gallery:
             UserError: there is no gallery, no entry or no image, or no threshold; the gallery is another model's.
         """
         from siamese.datasets.pictures import image_files
-        from siamese.gallery_images import as_paths
+        from siamese.gallery.images import as_paths
 
         content, model = self._same_model(self.content), self.model
         if top < 1:
@@ -222,7 +222,7 @@ class Gallery:
         """The nearest names of each embedding, the best first."""
         import torch
 
-        from siamese.search import Searcher
+        from siamese.gallery.search import Searcher
 
         entries, model = content.entries, self.model
         if self._ready is None or self._ready[0] is not content:

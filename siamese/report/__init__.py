@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from siamese.errors import DataError
-from siamese.page import encoded_pictures, rendered, write_page
-from siamese.report_text import WIDTH, as_float, interval, line, number, percent, verification_lines
+from siamese.report.page import encoded_pictures, rendered, write_page
+from siamese.report.text import WIDTH, as_float, interval, line, number, percent, verification_lines
 
 Results = Mapping[str, Any]
 THIS_RUN = "this run"

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from siamese.plots_style import (
+from siamese.plots.style import (
     ACCENT,
     GROUP_COLOURS,
     INK,

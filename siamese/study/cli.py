@@ -12,7 +12,7 @@ from siamese.cli import Preparation, run_command
 from siamese.errors import UserError
 from siamese.run import ENVIRONMENT, make_run_folder, point_latest
 from siamese.study import Study, carry_out, plan
-from siamese.study_report import report
+from siamese.study.report import report
 
 
 def main(arguments: list[str]) -> int:

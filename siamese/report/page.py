@@ -15,7 +15,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader
 def rendered(template: str, filters: Mapping[str, Callable[..., str]], /, **values: Any) -> str:
     """The page that a template of the package makes of the values; what is missing among them is left out."""
     environment = Environment(
-        loader=PackageLoader("siamese", "."),
+        loader=PackageLoader("siamese.report", ""),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from siamese.plots_style import (
+from siamese.plots.style import (
     GROUP_COLOURS,
     GROUP_MARKERS,
     INK,

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from siamese.plots_images import Trial, embedding_map, trial, trial_sheet
-from siamese.plots_style import (
+from siamese.plots.images import Trial, embedding_map, trial, trial_sheet
+from siamese.plots.style import (
     ACCENT,
     INK,
     MUTED,
@@ -26,7 +26,7 @@ from siamese.plots_style import (
     save,
     write,
 )
-from siamese.plots_verification import PERCENT, JudgedPair, det, pair_sheet, reliability, roc, score_histogram
+from siamese.plots.verification import PERCENT, JudgedPair, det, pair_sheet, reliability, roc, score_histogram
 
 __all__ = [
     "JudgedPair",

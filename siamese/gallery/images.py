@@ -16,7 +16,7 @@ from PIL import Image
 from siamese.datasets.decoding import BadImage, decode, quiet
 from siamese.datasets.pictures import image_files
 from siamese.errors import UserError
-from siamese.gallery_entries import Entries
+from siamese.gallery.entries import Entries
 
 if TYPE_CHECKING:
     from siamese.model import Model

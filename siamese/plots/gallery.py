@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from siamese.gallery_images import thumbnail
-from siamese.gallery_results import Match, Probe, Probes, printable
-from siamese.plots_style import INK, LINE, MUTED, RIGHT, WASH, WRONG, new_figure, shorten, write
+from siamese.gallery.images import thumbnail
+from siamese.gallery.results import Match, Probe, Probes, printable
+from siamese.plots.style import INK, LINE, MUTED, RIGHT, WASH, WRONG, new_figure, shorten, write
 
 MOST_ROWS, MOST_COLUMNS = 12, 8  # as many as a screen shows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import siamese
-from siamese.page import encoded_pictures, rendered, write_page
+from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.study import Run
 
 # The figures of a method, what they are called, and whether they are shares to be shown in per cent.
@@ -25,8 +25,8 @@ FIGURES = {
 
 def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds: float) -> None:
     """Write ``results.json``, the pictures and ``report.html`` into the study's folder, send them to W&B, and print."""
-    from siamese.plots_study import curves, splits
-    from siamese.plots_style import save
+    from siamese.plots.study import curves, splits
+    from siamese.plots.style import save
     from siamese.run import commit, hardware
 
     done = [run for run in runs if run.results is not None]
@@ -77,6 +77,7 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
                 "how": found[0].get("methods_how", ""),
                 "train_seconds": statistics.fmean(results["train_seconds"] for results in found),
                 "methods": methods,
+                "far": found[0].get("methods_far"),
                 "tutorial": _tutorial(found),
             }
         )

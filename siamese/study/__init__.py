@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -162,7 +164,8 @@ def _done(runs: list[Run], workers: int) -> Iterator[Run]:
             yield run
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    start = get_context("spawn")
+    with ProcessPoolExecutor(workers, start, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         waiting = {pool.submit(execute, run, threads): run for run in runs}
         try:
             for future in as_completed(waiting):
@@ -171,6 +174,17 @@ def _done(runs: list[Run], workers: int) -> Iterator[Run]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with(parent: int) -> None:
+    """Make this process end once ``parent`` has, however that ended: nobody waits for its results any more."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def headline(results: dict[str, Any]) -> str:

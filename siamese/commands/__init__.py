@@ -26,11 +26,11 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from siamese.commands_parser import parser
+from siamese.commands.parser import parser
 from siamese.errors import UserError
 from siamese.gallery import Gallery
-from siamese.gallery_file import VERSION
-from siamese.gallery_results import Probes, aligned, printable
+from siamese.gallery.file import VERSION
+from siamese.gallery.results import Probes, aligned, printable
 
 if TYPE_CHECKING:
     from siamese.datasets.decoding import BadImage
@@ -94,8 +94,8 @@ def _identify(given: argparse.Namespace) -> int:
     if not probes:
         raise UserError("none of the images could be read")
     if given.plot:
-        from siamese.plots_gallery import contact_sheet
-        from siamese.plots_style import save
+        from siamese.plots.gallery import contact_sheet
+        from siamese.plots.style import save
 
         with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes
             warnings.filterwarnings("ignore", "Glyph .* missing")

@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from siamese.errors import DataError, UserError
-from siamese.gallery_entries import Content, Entries, Header
+from siamese.gallery.entries import Content, Entries, Header
 
 FORMAT, VERSION = "siamese gallery", 1
 PATIENCE = 120.0  # seconds to wait for another process; saving a million entries takes a few
