@@ -173,7 +173,7 @@ def run_command(arguments: list[str], command: type[Command] = Command) -> Comma
     # folder holds earlier metrics on purpose; and it is this program that hands over the arguments.
     does_not_apply = (
         "IterableDataset.*__len__|many workers|LeafSpec|logs directory|args parameter is intended"
-        "|dirpath has changed|Checkpoint directory"
+        "|dirpath has changed|Checkpoint directory|across ranks is zero"
     )
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

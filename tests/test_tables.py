@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from siamese.errors import DataError
-from siamese.tables import Table, assert_disjoint, concatenated
+from siamese.tables import Table, assert_disjoint, concatenated, joined
 
 COLUMNS = ("images", "labels", "groups", "sources")
 
@@ -194,3 +194,22 @@ def test_subsets_put_together_are_the_table(tiny):
     order = both.labels.mul(100).add(both.sources).argsort()
     assert torch.equal(both.images[order], tiny.images)
     assert [both.file_names[row] for row in order.tolist()] == list(tiny.file_names)
+
+
+def test_joined_tables_have_the_classes_and_groups_of_both(tiny, make_table):
+    extra = make_table([3, 2], sources=4, seed=9)
+    both = joined(tiny, extra)
+    assert len(both) == len(tiny) + len(extra)
+    assert torch.equal(both.images[len(tiny) :], extra.images)
+    assert len(both.classes) == 24 + 5
+    assert len(both.groups.unique()) == 4 + 2
+    assert both.class_names[int(both.labels[-1])] == "tiny/class 4"
+    assert both.group_names[int(both.groups[-1])] == "extra group 1"
+    assert both.file_names[-1] == "tiny/4_3.png"
+    assert both.name == tiny.name
+    with pytest.raises(DataError, match="images of tiny are 1x16x16, those of tiny 1x28x28"):
+        joined(tiny, make_table([3], size=16))
+
+
+def test_no_images_have_any_size(tiny):
+    assert tiny.rows(torch.zeros(len(tiny), dtype=torch.bool)).resized(14).images.shape == (0, 1, 14, 14)

@@ -104,6 +104,10 @@ def _rows(arm: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield name, [_shown(figures.get(key), share) for key, (_, share) in FIGURES.items()]
 
 
+def _seeds(arm: dict[str, Any]) -> str:
+    return "one seed" if arm["seeds"] == 1 else f"mean ± deviation of {arm['seeds']} seeds"
+
+
 def _shown(figure: dict[str, Any] | None, share: bool) -> str:
     if figure is None:
         return "–"
@@ -116,7 +120,7 @@ def table(arms: list[dict[str, Any]]) -> str:
     lines = []
     for arm in arms:
         note = f" ({arm['note'].upper()})" if arm["note"] else ""
-        lines.append(f"{arm['name']}{note}: {arm['dataset']}, mean ± deviation of {arm['seeds']} seeds, {arm['how']}")
+        lines.append(f"{arm['name']}{note}: {arm['dataset']}, {_seeds(arm)}, {arm['how']}")
         columns = [title for title, _ in FIGURES.values()]
         lines.append("  " + "".join([f"{'':<20}", *(f"{title:>16}" for title in columns)]))
         lines += ["  " + "".join([f"{name:<20}", *(f"{cell:>16}" for cell in cells)]) for name, cells in _rows(arm)]

@@ -162,3 +162,19 @@ def test_a_class_of_few_images_gives_each_as_often_as_the_others(blind):
 def test_a_batch_of_all_classes_has_no_more_than_a_batch_can_hold(blind):
     assert ClassBatches(None, 2, None, 3).epoch(blind, 1, seed=0, epoch=0).rows.shape == (3, 24 * 2)
     assert ClassBatches(None, 2, None, 3).epoch(blind, 8, seed=0, epoch=0).rows.shape == (3, 32 * 2)
+
+
+@pytest.mark.parametrize("symmetries", [1, 2])
+def test_a_list_says_how_many_classes_each_group_gives(blind, symmetries):
+    batch = ClassBatches([1, 3, 0, 5], 2, steps=40).epoch(blind, symmetries, seed=0, epoch=0)
+    groups = blind.groups[batch.rows].view(40, 9, 2)[..., 0]
+    assert all(torch.bincount(row, minlength=4).tolist() == [1, 3, 0, 5] for row in groups)
+    assert len(batch.labels.unique()) == 18 * symmetries, "over the epoch all classes of the three groups"
+    labels = batch.labels.view(40, 9, 2)[..., 0]
+    assert (labels.sort(dim=1).values.diff(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("classes", [[1, 3], [7, 1, 1, 1], [1, 1, 1, 1, 1]])
+def test_a_list_that_does_not_fit_the_groups_is_told(blind, classes):
+    with pytest.raises(UserError, match=r"by group cannot be drawn from tiny: here it has \[6, 6, 6, 6\]"):
+        ClassBatches(classes, 2).epoch(blind, 1, 0, 0)

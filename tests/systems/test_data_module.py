@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from siamese.augment import Affine
+from siamese.augment import Affine, Light
 from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
 from siamese.losses import Contrastive
@@ -197,3 +197,41 @@ def test_each_image_of_each_step_is_distorted_anew(tiny, tmp_path):
     batches = trained(tiny, tmp_path, sampler=PairBatches(4, 4, 3), seed=1)
     images = torch.cat([batch.images for epoch in batches.values() for batch in epoch]).flatten(1)
     assert len(images.unique(dim=0)) > 0.7 * len(images)
+
+
+def test_extra_classes_teach_and_do_nothing_else(tiny, make_table):
+    drawn = dataclasses.replace(make_table([10], seed=5), name="drawn")
+    data = ready(tiny, sampler=ClassBatches([3, 3, 4], 2, steps=5), extra=Own(drawn))
+    assert data.taught_by == "tiny and drawn"
+    assert data.table("train").name == "tiny"
+    assert len(data.table("train")) == 60
+    assert [len(data.resized[split]) for split in ("train", "val", "test")] == [60 + 50, 30, 30]
+    for _, batch in data.train_dataloader():
+        assert int((batch.rows >= 60).sum()) == 8
+    plain = ready(tiny)
+    assert plain.taught_by == "tiny"
+    assert plain.fingerprint == data.fingerprint
+
+
+def test_without_augmentation_images_stay_as_they_are(tiny):
+    data = ready(tiny, augment=None)
+    rows = torch.arange(4)
+    drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.bool))
+    batch = data.on_after_batch_transfer(("train", drawn), 0)
+    assert torch.equal(batch.images, data.resized["train"].images[:4] / 255)
+    with pytest.raises(UserError, match="without it .* is 1, not 4"):
+        data_of(tiny, augment=None, symmetries=4)
+
+
+def test_other_light_comes_after_the_distortion(tiny):
+    still = Affine(0.0, 0.0, 0.0, 0.0)
+    data = ready(tiny, augment=still, light=Light(0.0, 0.2, 0.0))
+    rows = torch.arange(4)
+    drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), rows < 2)
+    batch = data.on_after_batch_transfer(("train", drawn), 0)
+    added = batch.images - data.resized["train"].images[:4] / 255
+    assert added[:2].abs().mean() > 0.01
+    assert (added[:2] - added[:2].mean((1, 2, 3), keepdim=True)).abs().max() < 1e-4, (
+        "brightness alone is one number an image"
+    )
+    assert added[2:].abs().max() < 1e-4
