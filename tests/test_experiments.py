@@ -8,6 +8,8 @@ import yaml
 from PIL import Image
 
 from siamese.__main__ import main
+from siamese.datasets.att_faces import AttFaces
+from siamese.datasets.cartoons import Cartoons
 from siamese.datasets.glyphs import Glyphs
 from siamese.datasets.omniglot import Omniglot
 
@@ -17,13 +19,15 @@ EXPERIMENTS = [path for path in YAMLS if not path.stem.endswith("_study")]  # st
 
 @pytest.fixture
 def few_characters(monkeypatch, tmp_path):
-    """Omniglot and the glyphs made small, and a folder of images."""
+    """Omniglot and the glyphs made small, drawn faces for the photographed ones, and a folder of images."""
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "data"))
     small = Glyphs(alphabets=5, characters=(20, 20))
     table = small.load()
     for source in (Glyphs, Omniglot):
         monkeypatch.setattr(source, "load", lambda self: table)
         monkeypatch.setattr(source, "split", lambda self, table: small_split(table))
+    faces = Cartoons().load()
+    monkeypatch.setattr(AttFaces, "load", lambda self: faces)
     monkeypatch.setattr(Omniglot, "official_runs", lambda self, test: None)
     for row in range(0, len(table), 50):
         folder = tmp_path / "images" / f"class {table.labels[row] // 10}"
@@ -44,6 +48,8 @@ def test_experiment(path, few_characters):
         options += ["--data.sampler.batch", "4"]  # 150,000 pairs are another matter
     if config["data"]["source"]["class_path"].endswith("Folder"):
         options += ["--data.source.init_args.root", str(few_characters / "images")]
+    if "extra" in config["data"]:
+        options += ["--data.extra.init_args.people", "30"]
     assert main(["fit", "--config", str(path), "--runs", str(few_characters / "runs"), *options]) == 0
     (results,) = few_characters.glob("runs/*/latest/results.json")
     found = json.loads(results.read_text())

@@ -219,7 +219,7 @@ def test_without_augmentation_images_stay_as_they_are(tiny):
     drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.bool))
     batch = data.on_after_batch_transfer(("train", drawn), 0)
     assert torch.equal(batch.images, data.resized["train"].images[:4] / 255)
-    with pytest.raises(UserError, match="without it .* is 1, not 4"):
+    with pytest.raises(UserError, match=r"without it .* is 1, not 4"):
         data_of(tiny, augment=None, symmetries=4)
 
 
