@@ -11,7 +11,7 @@ from gallery_fakes import FakeModel, paint, paint_people, rows
 from siamese.errors import UserError
 from siamese.gallery import Gallery
 from siamese.gallery.results import aligned
-from siamese.plots.gallery import contact_sheet
+from siamese.gallery.sheet import contact_sheet
 
 
 @pytest.fixture

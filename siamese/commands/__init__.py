@@ -94,7 +94,7 @@ def _identify(given: argparse.Namespace) -> int:
     if not probes:
         raise UserError("none of the images could be read")
     if given.plot:
-        from siamese.plots.gallery import contact_sheet
+        from siamese.gallery.sheet import contact_sheet
         from siamese.plots.style import save
 
         with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes
