@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--json", action="store_true", help="write JSON instead of text")
         return made
 
-    run = "runs/att_faces/latest/checkpoints/best.ckpt"
+    run = "runs/att-faces/latest/checkpoints/best.ckpt"
     codes = "\nexit code: 0 the same, 1 different, 2 an error"
     verify = command("verify", f"verify --model {run} a.jpg b.jpg", codes)
     verify.add_argument("images", nargs=2, type=Path, metavar="image")

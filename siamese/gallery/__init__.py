@@ -1,7 +1,7 @@
 """A gallery of enrolled images in one file, and who of them an image shows.
 
 from siamese import Gallery, Model
-model = Model.load("runs/att_faces/latest/checkpoints/best.ckpt")
+model = Model.load("runs/att-faces/latest/checkpoints/best.ckpt")
 gallery = Gallery("people.gallery", model)
 gallery.enroll("people/")  # people/anna/*.jpg, people/boris/*.jpg: the folder is the name
 print(gallery.identify("photo.jpg", top=5))

@@ -1,10 +1,14 @@
-"""The paper's network, loss and training overfit a small subset: every part of them learns together."""
+"""Network, loss and training together: the paper's overfit a small subset; members of a committee learn by themselves."""
 
+import pytest
 import torch
+from pytorch_metric_learning.losses import SupConLoss
 
 from siamese.datasets.glyphs import Glyphs
-from siamese.losses import Binary
-from siamese.networks import Koch
+from siamese.losses import Binary, Contrastive, MetricLearning
+from siamese.networks import Committee, Compact, Koch
+from siamese.systems import Siamese
+from siamese.systems.data import Batch
 from siamese.systems.optimization import LayerwiseSGD
 
 
@@ -30,3 +34,19 @@ def test_koch_overfits_a_small_subset():
     assert before > 0.5
     assert loss(similarity, embeddings, labels).item() < 0.1
     assert torch.equal(scores > 0, labels[:, None] == labels)
+
+
+@pytest.mark.parametrize(
+    "loss", [Binary(), Contrastive(), MetricLearning(SupConLoss())], ids=lambda loss: type(loss).__name__
+)
+def test_each_member_of_a_committee_has_its_own_loss(loss):
+    torch.manual_seed(0)
+    committee = Committee(Compact((4,), 8, image_size=16), 2)
+    system = Siamese(committee, loss).train()
+    images, labels = torch.rand(6, 1, 16, 16), torch.tensor([0, 0, 1, 1, 2, 2])
+    found = system._loss(Batch(images, "train", labels))
+    said = committee(images)
+    each = [loss(system.similarity, one, labels) for one in said]
+    torch.testing.assert_close(found, (each[0] + each[1]) / 2)
+    joint = loss(system.similarity, said.sum(0), labels)
+    assert (found - joint).abs() > 1e-4, "one loss of the whole row is another"
