@@ -20,7 +20,7 @@ from siamese.evaluation.calibration import OperatingPoint
 from siamese.export import Exported, export_onnx, main
 from siamese.losses import Binary, Contrastive
 from siamese.model import Model
-from siamese.networks import Compact, Koch, Tutorial
+from siamese.networks import Committee, Compact, Koch, Tutorial, Whitened
 from siamese.systems import Siamese
 from siamese.tables import resized_images
 
@@ -37,7 +37,11 @@ def model_of(network: nn.Module, preprocessing: Preprocessing, size: int | None,
     """One that has seen something: its batch norms have statistics of their own."""
     with torch.no_grad():
         height, width = (size, size) if size else (preprocessing.height, preprocessing.width)
-        network.train()(torch.rand(30, preprocessing.channels, height, width))
+        images = torch.rand(30, preprocessing.channels, height, width)
+        if isinstance(network, Whitened):
+            network.train().head(images)
+            network.fit([(images, torch.arange(30) // 3, torch.ones(30, dtype=torch.bool))])
+        network.train()(images)
     return Model(Path("best.ckpt"), Siamese(network, loss or Contrastive()), preprocessing, size, "tiny", point)
 
 
@@ -84,8 +88,13 @@ class _Flat(nn.Module):
         (lambda: Compact((8, 16), 32, image_size=28), Preprocessing(28, 28), 28),
         (Tutorial, Preprocessing(112, 92, fit="stretch"), None),
         (Koch, Preprocessing(105, 105, invert=True), 105),
+        (
+            lambda: Whitened(Committee(Compact((8, 16), 8, image_size=35, standardise=True, mirrored=True), 2)),
+            Preprocessing(112, 92, fit="stretch"),
+            35,
+        ),
     ],
-    ids=["compact", "colour", "not resized", "of its own size", "koch"],
+    ids=["compact", "colour", "not resized", "of its own size", "koch", "whitened"],
 )
 def test_onnxruntime_gives_the_embeddings_of_the_model(tmp_path, images, network, preprocessing, size):
     torch.manual_seed(0)

@@ -4,5 +4,6 @@ from siamese.networks.committee import Committee
 from siamese.networks.compact import Compact
 from siamese.networks.koch import Koch
 from siamese.networks.tutorial import Tutorial
+from siamese.networks.whitened import Whitened
 
-__all__ = ["Committee", "Compact", "Koch", "Tutorial"]
+__all__ = ["Committee", "Compact", "Koch", "Tutorial", "Whitened"]

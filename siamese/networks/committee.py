@@ -33,6 +33,7 @@ class Committee(nn.Module):
                 if callable(reset := getattr(layer, "reset_parameters", None)):
                     reset()
         self.embedding_size = members * int(member.embedding_size)  # type: ignore[arg-type]
+        self.feature_size = members * int(getattr(member, "feature_size", 0))
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings of images ``[B, C, H, W]``.
@@ -46,3 +47,7 @@ class Committee(nn.Module):
             return torch.cat(said, dim=1) / len(said) ** 0.5
         size = self.embedding_size // len(said)
         return torch.stack([F.pad(one, (m * size, self.embedding_size - (m + 1) * size)) for m, one in enumerate(said)])
+
+    def features(self, images: Tensor) -> Tensor:
+        """The members' features in a row, ``[B, feature_size]``, of images ``[B, C, H, W]``."""
+        return torch.cat([member.features(images) for member in self.members], dim=1)  # type: ignore[operator]

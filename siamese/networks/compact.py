@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,7 +42,7 @@ class Compact(nn.Module):
         mirrored: bool = False,
     ) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.embedding_size, self.feature_size = embedding_size, sum(widths)
         self.standardise, self.unit, self.mirrored = standardise, unit, mirrored
         self.image_shape = (channels, image_size, image_size)
         side = image_size >> len(widths)
@@ -61,14 +62,36 @@ class Compact(nn.Module):
                 f"this compact network takes images of {expected}, not {given}; its image_size and channels "
                 "must be those of the data"
             )
-        if self.standardise:
-            centred = images - images.mean((1, 2, 3), keepdim=True)
-            # An image of one colour has no deviation to divide by.
-            images = centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.05)
+        images = self._standardised(images)
         embeddings = self._embed(images)
         if self.mirrored and not self.training:
             embeddings = self._scaled((embeddings + self._embed(images.flip(3))) / 2)
         return embeddings
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the blocks see in images ``[B, channels, image_size, image_size]``, wherever it is.
+
+        Returns:
+            ``float32 [B, feature_size]``: of each block the mean over positions, scaled to length 1; if ``mirrored``, the mean
+            of the image's and its mirror image's.
+        """
+        images = self._standardised(images)
+        features = self._features(images)
+        return (features + self._features(images.flip(3))) / 2 if self.mirrored else features
+
+    def _standardised(self, images: Tensor) -> Tensor:
+        if not self.standardise:
+            return images
+        centred = images - images.mean((1, 2, 3), keepdim=True)
+        # An image of one colour has no deviation to divide by.
+        return centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.05)
+
+    def _features(self, images: Tensor) -> Tensor:
+        means = []
+        for block in self.blocks:
+            images = block(images)
+            means.append(F.normalize(images.mean((2, 3)).float(), dim=1))
+        return torch.cat(means, dim=1)
 
     def _embed(self, images: Tensor) -> Tensor:
         features = self.blocks(images)

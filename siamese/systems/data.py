@@ -19,6 +19,7 @@ from siamese.sampling.seeds import generator
 from siamese.tables import Table, joined
 
 AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
+VIEWS = 2**32 - 2  # stands for the epoch, and the process, in the seeds of further batches
 
 
 class RowBatch(NamedTuple):
@@ -148,13 +149,31 @@ class FewShotData(pl.LightningDataModule):
         if isinstance(batch, RowBatch):
             return Batch(self._images(batch.split, batch.rows), batch.split)
         split, index = batch
+        images = self._augmented(split, index, self._augmenting(index.rows.device))
+        return Batch(images, split, index.labels, index.pairs)
+
+    def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Up to 40 more batches that are drawn and distorted as those of the training, the same at every call.
+
+        Yields:
+            images ``float [B, C, H, W]`` and labels ``int64 [B]`` on the device, and which images are of the source, not of
+            ``extra`` (``bool [B]``).
+        """
+        assert self.splits is not None, "setup() comes first"
+        whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
+        for step in range(min(40, len(whole.rows))):
+            index = IndexBatch(*(column[step].to(device) for column in whole[:4]))
+            images = self._augmented("train", index, self._drawing(device, step, VIEWS))
+            yield images, index.labels, index.rows < len(self.splits.train)
+
+    def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator) -> Tensor:
+        """``float [B, C, H, W]``: the images of a batch, each distorted by itself."""
         images = self._images(split, index.rows)
-        draw = self._augmenting(images.device)
         if self.augment is not None:
             images = self.augment(images, index.turns, index.distort, draw)
         if self.light is not None:
             images = self.light(images, index.distort, draw)
-        return Batch(images.contiguous(memory_format=torch.channels_last), split, index.labels, index.pairs)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:
         trainer = self.trainer
@@ -179,8 +198,10 @@ class FewShotData(pl.LightningDataModule):
     def _augmenting(self, device: torch.device) -> torch.Generator:
         """The generator of this step and process, on the device; a resumed training draws what it would have drawn."""
         trainer = self.trainer
-        step, rank = (trainer.global_step, trainer.global_rank) if trainer else (0, 0)
-        return torch.Generator(device).manual_seed(generator(self.seed, step, rank, AUGMENT).initial_seed())
+        return self._drawing(device, *((trainer.global_step, trainer.global_rank) if trainer else (0, 0)))
+
+    def _drawing(self, device: torch.device, *key: int) -> torch.Generator:
+        return torch.Generator(device).manual_seed(generator(self.seed, *key, AUGMENT).initial_seed())
 
 
 class _Rows(torch.utils.data.IterableDataset):

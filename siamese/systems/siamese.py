@@ -6,12 +6,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from siamese.errors import UserError
 from siamese.losses import Loss
-from siamese.similarity import Similarity
-from siamese.systems.data import Batch
+from siamese.similarity import Cosine, Similarity
+from siamese.systems.data import Batch, FewShotData
 from siamese.systems.optimization import OneCycle, Optimization
 
 
@@ -20,9 +21,11 @@ class Siamese(pl.LightningModule):
     compared as embeddings.
 
     Args:
-        network: images ``[B, C, H, W]`` to embeddings ``[B, D]``.
+        network: images ``[B, C, H, W]`` to embeddings ``[B, D]``. One with a ``head`` learns by what this says, embeddings of
+            ``head_size``; one with ``fit`` is fitted in closed form after every epoch. ``Whitened`` has both.
         loss: what teaches it; the switch between ``Binary``, ``Contrastive`` and ``MetricLearning``.
-        similarity: what compares embeddings; None for the one that the loss teaches.
+        similarity: what compares embeddings; None for the one that the loss teaches, or ``Cosine`` where another embedding
+            takes the place of the one that it teaches.
         optimization: optimizer and schedule; None for ``OneCycle()``.
     """
 
@@ -36,14 +39,19 @@ class Siamese(pl.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
-        self.similarity = similarity or loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
-        if not loss.teaches(self.similarity):
+        head = getattr(network, "head_size", None)
+        self.taught = None if head is None else loss.similarity(head)
+        own = Cosine() if self.taught else loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
+        self.similarity = similarity or own
+        learned = any(True for _ in self.similarity.parameters())
+        if learned if self.taught else not loss.teaches(self.similarity):
             raise UserError(
                 f"{type(loss).__name__} does not teach {type(self.similarity).__name__}; leave out model.similarity, or "
                 "choose another loss"
             )
         self.optimization = optimization or OneCycle()
         self._embedded: dict[str, list[Tensor]] = {}
+        self._fitted_at = -1
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``[B, D]`` of images ``[B, C, H, W]`` in [0, 1]."""
@@ -86,8 +94,23 @@ class Siamese(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._embedded.clear()
+        self._fit()
 
-    on_test_epoch_start = on_validation_epoch_start
+    def on_test_epoch_start(self) -> None:
+        self._embedded.clear()
+
+    def on_train_epoch_end(self) -> None:
+        self._fit()  # no validation has come first where there is nothing to validate on
+
+    def _fit(self) -> None:
+        """What of the network is fitted in closed form follows the weights that were trained."""
+        step = self.trainer.global_step
+        if not hasattr(self.network, "fit") or self.trainer.state.fn != TrainerFn.FITTING or self._fitted_at == step:
+            return
+        data: FewShotData = self.trainer.datamodule  # type: ignore[attr-defined]
+        with self.trainer.precision_plugin.forward_context():
+            self.network.fit(data.views(self.device))  # type: ignore[operator]
+        self._fitted_at = step
 
     def configure_optimizers(self) -> Any:
         return self.optimization.configure(
@@ -96,7 +119,8 @@ class Siamese(pl.LightningModule):
 
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        embeddings = self(batch.images)
+        embeddings = (self.network.head if self.taught else self)(batch.images)  # type: ignore[operator]
         # A network of several members gives what each says, [members, B, D], and each has its own loss.
         each = embeddings if embeddings.ndim == 3 else embeddings.unsqueeze(0)
-        return torch.stack([self.loss(self.similarity, one, batch.labels, batch.pairs) for one in each]).mean()
+        taught = self.taught or self.similarity
+        return torch.stack([self.loss(taught, one, batch.labels, batch.pairs) for one in each]).mean()

@@ -213,6 +213,23 @@ def test_extra_classes_teach_and_do_nothing_else(tiny, make_table):
     assert plain.fingerprint == data.fingerprint
 
 
+def test_views_are_further_training_batches_the_same_at_every_call(tiny, make_table):
+    drawn = dataclasses.replace(make_table([10], seed=5), name="drawn")
+    data = ready(tiny, sampler=ClassBatches([3, 3, 4], 2, steps=50), extra=Own(drawn), symmetries=2)
+    views, again = (list(data.views(torch.device("cpu"))) for _ in range(2))
+    assert len(views) == 40
+    for (images, labels, own), (same, *_) in zip(views, again, strict=True):
+        assert torch.equal(images, same)
+        assert images.shape == (20, 1, 28, 28)
+        assert 0 <= float(images.min()) <= float(images.max()) <= 1
+        assert int(own.sum()) == 12
+        assert set((labels[own] // 2).tolist()) <= set(data.table("train").labels.tolist())
+    every = torch.cat([images for images, *_ in views]).flatten(1)
+    assert len(every.unique(dim=0)) > 0.9 * len(every), "each is distorted by itself"
+    first = next(iter(data.sampler.epoch(data.resized["train"], 2, data.seed, 0).labels))
+    assert not any(torch.equal(labels, first) for _, labels, _ in views)
+
+
 def test_without_augmentation_images_stay_as_they_are(tiny):
     data = ready(tiny, augment=None)
     rows = torch.arange(4)

@@ -1,13 +1,17 @@
 """Network, loss and training together: the paper's overfit a small subset; members of a committee learn by themselves."""
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_metric_learning.losses import SupConLoss
+from torch import Tensor
 
+from siamese.augment import Affine
 from siamese.datasets.glyphs import Glyphs
 from siamese.losses import Binary, Contrastive, MetricLearning
-from siamese.networks import Committee, Compact, Koch
-from siamese.systems import Siamese
+from siamese.networks import Committee, Compact, Koch, Whitened
+from siamese.sampling.batches import ClassBatches
+from siamese.systems import FewShotData, Siamese
 from siamese.systems.data import Batch
 from siamese.systems.optimization import LayerwiseSGD
 
@@ -50,3 +54,53 @@ def test_each_member_of_a_committee_has_its_own_loss(loss):
     torch.testing.assert_close(found, (each[0] + each[1]) / 2)
     joint = loss(system.similarity, said.sum(0), labels)
     assert (found - joint).abs() > 1e-4, "one loss of the whole row is another"
+
+
+class Untouched(pl.Callback):
+    """What the network's whitening was when it was saved, validated and tested."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[Tensor]] = {"validated": [], "saved": [], "tested": []}
+
+    def keep(self, moment: str, weights: dict[str, Tensor]) -> None:
+        self.seen[moment].append(weights["network.whitening"].clone())
+
+    def on_validation_batch_start(self, trainer, system, *_) -> None:
+        self.keep("validated", system.state_dict())
+
+    def on_save_checkpoint(self, trainer, system, checkpoint) -> None:
+        self.keep("saved", checkpoint["state_dict"])
+
+    def on_test_batch_start(self, trainer, system, *_) -> None:
+        self.keep("tested", system.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("validated", [True, False])
+def test_what_is_fitted_follows_every_epoch_before_it_is_judged_or_saved(tmp_path, validated):
+    torch.manual_seed(0)
+    data = FewShotData(
+        Glyphs(alphabets=6, characters=(4, 4), drawers=4, size=28), ClassBatches(4, 3, None, 3), Affine(),
+        image_size=28, val_batches=0,
+    )  # fmt: skip
+    system = Siamese(Whitened(Compact((4, 8), 8, image_size=28)), Contrastive())
+    seen = Untouched()
+    saving = pl.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
+    trainer = pl.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, callbacks=[seen, saving], enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, limit_val_batches=None if validated else 0,
+    )  # fmt: skip
+    trainer.fit(system, datamodule=data)
+    trainer.test(system, datamodule=data, verbose=False)
+    saved = seen.seen["saved"]
+    assert len(saved) == 2
+    assert not torch.equal(saved[0], torch.eye(12)), "fitted"
+    assert not torch.equal(saved[0], saved[1]), "and fitted anew"
+    if validated:
+        (first, *_, last) = seen.seen["validated"]
+        assert torch.equal(first, saved[0])
+        assert torch.equal(last, saved[1])
+    assert all(torch.equal(each, saved[1]) for each in seen.seen["tested"]), "a test fits nothing"
+    expected = Whitened(system.network.network)
+    expected.fit(data.views(torch.device("cpu")))
+    torch.testing.assert_close(expected.whitening, saved[1])

@@ -1,0 +1,92 @@
+"""Embeddings in which what tells classes apart weighs more than what varies within a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamese.errors import UserError
+
+
+class Whitened(nn.Module):
+    """A network whose embedding, once it is trained, is made of its features, whitened within classes.
+
+    The last layer of a network that learned from few classes has learned to tell these apart; the layers below it see more
+    of what tells others apart. So the layer that teaches is left out once it has taught, as is usual with contrastive losses
+    (Chen et al. 2020, A Simple Framework for Contrastive Learning of Visual Representations, section 4.2), and one that is
+    fitted in closed form takes its place: directions in which images of one class differ are scaled down, so that the
+    covariance within classes becomes the identity (Hatch, Kajarekar, Stolcke 2006, Within-class Covariance Normalization).
+
+    Args:
+        network: with ``features`` and ``feature_size`` beside its ``embedding_size``, such as ``Compact`` or a ``Committee``.
+        shrinkage: this share of the mean variance is added to that in every direction, so that directions in which the few
+            training images happen not to differ do not count beyond measure.
+
+    Attributes:
+        embedding_size: D, the number of features.
+        head_size: size of the network's own embedding, which only teaches.
+    """
+
+    centre: Tensor
+    whitening: Tensor
+
+    def __init__(self, network: nn.Module, shrinkage: float = 0.1) -> None:
+        super().__init__()
+        size = int(getattr(network, "feature_size", 0))
+        if not size:
+            raise UserError(f"{type(network).__name__} has no features to whiten; Compact and committees of it have")
+        if shrinkage <= 0:
+            raise UserError(f"shrinkage must be above 0, not {shrinkage}")
+        self.network, self.shrinkage = network, shrinkage
+        self.embedding_size, self.head_size = size, int(network.embedding_size)  # type: ignore[arg-type]
+        self.register_buffer("centre", torch.zeros(size))
+        self.register_buffer("whitening", torch.eye(size))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings ``float32 [B, D]`` of length 1 of images ``[B, C, H, W]``."""
+        features = self.network.features(images)  # type: ignore[operator]
+        with torch.autocast(features.device.type, enabled=False):  # directions of little variance are scaled up a lot
+            return F.normalize((features.float() - self.centre) @ self.whitening, dim=1)
+
+    def head(self, images: Tensor) -> Tensor:
+        """What teaches: the network's own embeddings ``[B, head_size]`` of images ``[B, C, H, W]``."""
+        return self.network(images)
+
+    @torch.no_grad()
+    def fit(self, views: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """Fit centre and whitening to the network as it is now.
+
+        Args:
+            views: batches of training images ``[B, C, H, W]``, as distorted as those it learned from, their labels
+                ``int64 [B]``, and which are of the kind to be embedded (``bool [B]``): these set the centre.
+
+        Raises:
+            UserError: no batch has two images of a class, or none is of the kind to be embedded.
+        """
+        size = self.embedding_size
+        scatter, total = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
+        freedom = counted = 0
+        training = self.training
+        self.eval()  # for the network's batch norms
+        for images, labels, own in views:
+            features = self.network.features(images).cpu().double()  # type: ignore[operator]
+            _, index = labels.cpu().unique(return_inverse=True)
+            counts = index.bincount()
+            means = features.new_zeros(len(counts), size).index_add_(0, index, features)
+            inner = features - (means / counts.unsqueeze(1))[index]
+            scatter += inner.T @ inner
+            freedom += len(features) - len(counts)
+            total += features[own.cpu()].sum(0)
+            counted += int(own.sum())
+        self.train(training)
+        if not freedom or not counted:
+            raise UserError("whitening within classes needs batches with several images of a class")
+        within = scatter / freedom
+        within.diagonal().add_(self.shrinkage * within.diagonal().mean() + torch.finfo(torch.float32).tiny)
+        # Any factor of the inverse gives the same distances; this one needs no decomposition into eigenvectors.
+        lower = torch.linalg.cholesky(within)
+        self.whitening.copy_(torch.linalg.solve_triangular(lower, torch.eye(size).double(), upper=False).T)
+        self.centre.copy_(total / counted)

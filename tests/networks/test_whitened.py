@@ -1,0 +1,172 @@
+"""Whitening within classes: what it does to distances, what it is fitted on, and what teaches beneath it."""
+
+import pytest
+import torch
+from torch import nn
+
+from siamese.errors import UserError
+from siamese.evaluation.verification import roc
+from siamese.losses import Binary, Contrastive, MetricLearning
+from siamese.networks import Committee, Compact, Koch, Whitened
+from siamese.similarity import Cosine, Euclidean, WeightedL1
+from siamese.systems import Siamese
+from siamese.systems.data import Batch
+
+
+class Pixels(nn.Module):
+    """Its features are the pixels, its embedding the first of them."""
+
+    embedding_size, feature_size = 1, 4
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.features(images)[:, :1]
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)
+
+
+class Plain(nn.Linear):
+    """A network without features."""
+
+    embedding_size = 2
+
+    def __init__(self) -> None:
+        super().__init__(4, 2)
+
+
+def views(classes: int = 40, shots: int = 25, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Classes that differ in the last two coordinates, and images of one class that differ in a mix of the first two."""
+    draw = torch.Generator().manual_seed(seed)
+    labels = torch.arange(classes).repeat_interleave(shots)
+    means = torch.randn(classes, 4, generator=draw) * torch.tensor([0.1, 0.1, 1.0, 1.0])
+    mix = torch.tensor([[5.0, 3.0, 0, 0], [0, 2.0, 0, 0], [0, 0, 0.1, 0], [0, 0, 0, 0.1]])
+    images = means[labels] + torch.randn(len(labels), 4, generator=draw) @ mix + 7
+    return images.view(-1, 1, 2, 2), labels, torch.ones(len(labels), dtype=torch.bool)
+
+
+def test_the_covariance_within_classes_becomes_the_identity():
+    network = Whitened(Pixels(), shrinkage=1e-6)
+    given = views()
+    network.fit([given])
+    images, labels, _ = given
+    white = (images.flatten(1) - network.centre) @ network.whitening
+    inner = white - torch.stack([white[labels == each].mean(0) for each in labels.unique()])[labels]
+    torch.testing.assert_close(inner.T @ inner / (len(inner) - 40), torch.eye(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(network.centre, images.flatten(1).mean(0))
+
+
+def test_statistics_of_many_batches_are_those_of_one():
+    """Batches of whole classes, in any order, and a class whose images are in two batches has a mean in each."""
+    images, labels, own = views()
+    one, many = Whitened(Pixels()), Whitened(Pixels())
+    one.fit([(images, labels, own)])
+    many.fit([(images[part], labels[part], own[part]) for part in (labels >= 20, labels < 20)])
+    torch.testing.assert_close(one.whitening, many.whitening)
+    torch.testing.assert_close(one.centre, many.centre)
+    split = Whitened(Pixels())
+    split.fit([(images[part::2], labels[part::2], own[part::2]) for part in (0, 1)])
+    assert not torch.equal(split.whitening, one.whitening)
+    torch.testing.assert_close(split.whitening, one.whitening, rtol=0.1, atol=0.1)
+
+
+def test_new_classes_are_told_apart_only_when_whitened():
+    network = Whitened(Pixels(), shrinkage=1e-5)
+
+    def area() -> float:
+        images, labels, _ = views(classes=20, shots=2, seed=1)
+        first, second = torch.triu_indices(len(labels), len(labels), 1)
+        scores = Cosine()(network(images), network(images))[first, second]
+        return roc(scores, labels[first] == labels[second]).auc
+
+    before = area()
+    network.fit([views()])
+    assert before < 0.75
+    assert area() > 0.85
+
+
+def test_only_images_of_the_kind_to_be_embedded_set_the_centre():
+    images, labels, own = views()
+    own = labels < 10
+    network = Whitened(Pixels())
+    network.fit([(images, labels, own)])
+    torch.testing.assert_close(network.centre, images[own].flatten(1).mean(0))
+
+
+def test_images_without_any_difference_do_not_break_it():
+    network = Whitened(Pixels())
+    network.fit([(torch.ones(4, 1, 2, 2), torch.tensor([0, 0, 1, 1]), torch.ones(4, dtype=torch.bool))])
+    assert network(torch.rand(3, 1, 2, 2)).isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_fitting_uses_the_batch_norms_of_use_and_leaves_the_mode(training):
+    network = Whitened(Compact((4, 8), 8, image_size=16)).train(training)
+    images = torch.rand(8, 1, 16, 16)
+    norms = {name: value.clone() for name, value in network.network.state_dict().items()}
+    network.fit([(images, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]), torch.ones(8, dtype=torch.bool))])
+    assert network.training == training
+    for name, value in network.network.state_dict().items():
+        torch.testing.assert_close(value, norms[name], rtol=0, atol=0)
+
+
+def test_what_it_cannot_do():
+    with pytest.raises(UserError, match="Koch has no features"):
+        Whitened(Koch())
+    with pytest.raises(UserError, match="Committee has no features"):
+        Whitened(Committee(Plain(), 2))
+    with pytest.raises(UserError, match="shrinkage must be above 0"):
+        Whitened(Pixels(), shrinkage=0.0)
+    network = Whitened(Pixels())
+    images, labels, own = torch.rand(3, 1, 2, 2), torch.arange(3), torch.ones(3, dtype=torch.bool)
+    for given in ([], [(images, labels, own)], [(images, torch.zeros(3, dtype=torch.int64), ~own)]):
+        with pytest.raises(UserError, match="several images of a class"):
+            network.fit(given)
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_features_of_a_compact_network(mirrored):
+    torch.manual_seed(0)
+    network = Compact((4, 8), 16, image_size=16, mirrored=mirrored, standardise=True).eval()
+    images = torch.rand(3, 1, 16, 16)
+    features = network.features(images)
+    assert features.shape == (3, 12)
+    assert features.dtype == torch.float32
+    assert network.feature_size == 12
+    torch.testing.assert_close(features, network.features(0.5 * images + 0.2), atol=0.05, rtol=0)  # other exposure
+    assert torch.allclose(features, network.features(images.flip(3)), atol=1e-6) == mirrored
+    if not mirrored:
+        torch.testing.assert_close(features[:, :4].norm(dim=1), torch.ones(3))
+        torch.testing.assert_close(features[:, 4:].norm(dim=1), torch.ones(3))
+
+
+def test_features_of_a_committee_are_those_of_its_members():
+    committee = Committee(Compact((4,), 8, image_size=16), 3).eval()
+    images = torch.rand(2, 1, 16, 16)
+    features = committee.features(images)
+    assert features.shape == (2, committee.feature_size) == (2, 12)
+    torch.testing.assert_close(features[:, 4:8], committee.members[1].features(images))
+
+
+@pytest.mark.parametrize("loss", [Binary(), Contrastive()])
+def test_the_own_embedding_of_the_network_teaches(loss):
+    torch.manual_seed(0)
+    network = Compact((4,), 8, image_size=16)
+    system = Siamese(Whitened(network), loss).train()
+    assert isinstance(system.similarity, Cosine)
+    images, labels = torch.rand(6, 1, 16, 16), torch.tensor([0, 0, 1, 1, 2, 2])
+    found = system._loss(Batch(images, "train", labels))
+    torch.testing.assert_close(found, loss(system.taught, network(images), labels))
+    found.backward()
+    assert network.embed.weight.grad.abs().sum() > 0
+    system.eval()
+    assert system(images).shape == (6, 4)
+
+
+def test_the_similarity_of_whitened_embeddings():
+    network = Whitened(Compact((4,), 8, image_size=16))
+    assert isinstance(Siamese(network, Binary(), Euclidean()).similarity, Euclidean)
+    with pytest.raises(UserError, match="does not teach WeightedL1"):
+        Siamese(network, Binary(), WeightedL1(4))
+    with pytest.raises(UserError, match="does not teach Cosine"):
+        Siamese(network.network, Contrastive(), Cosine())
+    assert Siamese(network, MetricLearning(nn.Identity())).taught is not None
