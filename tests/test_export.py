@@ -40,7 +40,7 @@ def model_of(network: nn.Module, preprocessing: Preprocessing, size: int | None,
         images = torch.rand(30, preprocessing.channels, height, width)
         if isinstance(network, Whitened):
             network.train().head(images)
-            network.fit([(images, torch.arange(30) // 3, torch.ones(30, dtype=torch.bool))])
+            network.fit([(images, torch.arange(30) // 3)], [images])
         network.train()(images)
     return Model(Path("best.ckpt"), Siamese(network, loss or Contrastive()), preprocessing, size, "tiny", point)
 

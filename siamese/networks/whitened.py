@@ -56,31 +56,33 @@ class Whitened(nn.Module):
         return self.network(images)
 
     @torch.no_grad()
-    def fit(self, views: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Fit centre and whitening to the network as it is now.
+    def fit(self, views: Iterable[tuple[Tensor, Tensor]], originals: Iterable[Tensor]) -> None:
+        """Fit whitening and centre to the network as it is now.
 
         Args:
-            views: batches of training images ``[B, C, H, W]``, as distorted as those it learned from, their labels
-                ``int64 [B]``, and which are of the kind to be embedded (``bool [B]``): these set the centre.
+            views: batches of training images ``[B, C, H, W]``, distorted as those it learned from, and their labels
+                ``int64 [B]``: what varies within a class.
+            originals: batches of training images ``[B, C, H, W]`` as they are: their mean is the centre.
 
         Raises:
-            UserError: no batch has two images of a class, or none is of the kind to be embedded.
+            UserError: no batch has two images of a class, or there are no originals.
         """
         size = self.embedding_size
         scatter, total = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
         freedom = counted = 0
         training = self.training
         self.eval()  # for the network's batch norms
-        for images, labels, own in views:
-            features = self.network.features(images).cpu().double()  # type: ignore[operator]
+        for images, labels in views:
+            features = self._features(images)
             _, index = labels.cpu().unique(return_inverse=True)
             counts = index.bincount()
-            means = features.new_zeros(len(counts), size).index_add_(0, index, features)
-            inner = features - (means / counts.unsqueeze(1))[index]
+            means = features.new_zeros(len(counts), size).index_add_(0, index, features) / counts.unsqueeze(1)
+            inner = features - means[index]
             scatter += inner.T @ inner
             freedom += len(features) - len(counts)
-            total += features[own.cpu()].sum(0)
-            counted += int(own.sum())
+        for images in originals:
+            total += self._features(images).sum(0)
+            counted += len(images)
         self.train(training)
         if not freedom or not counted:
             raise UserError("whitening within classes needs batches with several images of a class")
@@ -90,3 +92,7 @@ class Whitened(nn.Module):
         lower = torch.linalg.cholesky(within)
         self.whitening.copy_(torch.linalg.solve_triangular(lower, torch.eye(size).double(), upper=False).T)
         self.centre.copy_(total / counted)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """``float64 [B, D]`` on the CPU: some devices have no such numbers."""
+        return self.network.features(images).cpu().double()  # type: ignore[operator]

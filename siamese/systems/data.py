@@ -152,19 +152,22 @@ class FewShotData(pl.LightningDataModule):
         images = self._augmented(split, index, self._augmenting(index.rows.device))
         return Batch(images, split, index.labels, index.pairs)
 
-    def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Up to 40 more batches that are drawn and distorted as those of the training, the same at every call.
+    def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Up to 40 more batches drawn and distorted as in training, without what is of ``extra``; the same at every call.
 
         Yields:
-            images ``float [B, C, H, W]`` and labels ``int64 [B]`` on the device, and which images are of the source, not of
-            ``extra`` (``bool [B]``).
+            images ``float [B, C, H, W]`` in [0, 1], labels ``int64 [B]``, both on the device.
         """
-        assert self.splits is not None, "setup() comes first"
         whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
         for step in range(min(40, len(whole.rows))):
-            index = IndexBatch(*(column[step].to(device) for column in whole[:4]))
-            images = self._augmented("train", index, self._drawing(device, step, VIEWS))
-            yield images, index.labels, index.rows < len(self.splits.train)
+            own = whole.rows[step] < len(self.table("train"))
+            index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
+            yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
+
+    def originals(self, device: torch.device) -> Iterator[Tensor]:
+        """The source's training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
+        for rows in torch.arange(len(self.table("train")), device=device).split(self.eval_batch):
+            yield self._images("train", rows)
 
     def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator) -> Tensor:
         """``float [B, C, H, W]``: the images of a batch, each distorted by itself."""

@@ -109,7 +109,7 @@ class Siamese(pl.LightningModule):
             return
         data: FewShotData = self.trainer.datamodule  # type: ignore[attr-defined]
         with self.trainer.precision_plugin.forward_context():
-            self.network.fit(data.views(self.device))  # type: ignore[operator]
+            self.network.fit(data.views(self.device), data.originals(self.device))  # type: ignore[operator]
         self._fitted_at = step
 
     def configure_optimizers(self) -> Any:

@@ -34,21 +34,20 @@ class Plain(nn.Linear):
         super().__init__(4, 2)
 
 
-def views(classes: int = 40, shots: int = 25, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def views(classes: int = 40, shots: int = 25, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Classes that differ in the last two coordinates, and images of one class that differ in a mix of the first two."""
     draw = torch.Generator().manual_seed(seed)
     labels = torch.arange(classes).repeat_interleave(shots)
     means = torch.randn(classes, 4, generator=draw) * torch.tensor([0.1, 0.1, 1.0, 1.0])
     mix = torch.tensor([[5.0, 3.0, 0, 0], [0, 2.0, 0, 0], [0, 0, 0.1, 0], [0, 0, 0, 0.1]])
     images = means[labels] + torch.randn(len(labels), 4, generator=draw) @ mix + 7
-    return images.view(-1, 1, 2, 2), labels, torch.ones(len(labels), dtype=torch.bool)
+    return images.view(-1, 1, 2, 2), labels
 
 
 def test_the_covariance_within_classes_becomes_the_identity():
     network = Whitened(Pixels(), shrinkage=1e-6)
-    given = views()
-    network.fit([given])
-    images, labels, _ = given
+    images, labels = views()
+    network.fit([(images, labels)], [images])
     white = (images.flatten(1) - network.centre) @ network.whitening
     inner = white - torch.stack([white[labels == each].mean(0) for each in labels.unique()])[labels]
     torch.testing.assert_close(inner.T @ inner / (len(inner) - 40), torch.eye(4), atol=1e-3, rtol=0)
@@ -57,14 +56,13 @@ def test_the_covariance_within_classes_becomes_the_identity():
 
 def test_statistics_of_many_batches_are_those_of_one():
     """Batches of whole classes, in any order, and a class whose images are in two batches has a mean in each."""
-    images, labels, own = views()
-    one, many = Whitened(Pixels()), Whitened(Pixels())
-    one.fit([(images, labels, own)])
-    many.fit([(images[part], labels[part], own[part]) for part in (labels >= 20, labels < 20)])
+    images, labels = views()
+    one, many, split = (Whitened(Pixels()) for _ in range(3))
+    one.fit([(images, labels)], [images])
+    many.fit([(images[part], labels[part]) for part in (labels >= 20, labels < 20)], images.split(300))
     torch.testing.assert_close(one.whitening, many.whitening)
     torch.testing.assert_close(one.centre, many.centre)
-    split = Whitened(Pixels())
-    split.fit([(images[part::2], labels[part::2], own[part::2]) for part in (0, 1)])
+    split.fit([(images[part::2], labels[part::2]) for part in (0, 1)], [images])
     assert not torch.equal(split.whitening, one.whitening)
     torch.testing.assert_close(split.whitening, one.whitening, rtol=0.1, atol=0.1)
 
@@ -73,28 +71,28 @@ def test_new_classes_are_told_apart_only_when_whitened():
     network = Whitened(Pixels(), shrinkage=1e-5)
 
     def area() -> float:
-        images, labels, _ = views(classes=20, shots=2, seed=1)
+        images, labels = views(classes=20, shots=2, seed=1)
         first, second = torch.triu_indices(len(labels), len(labels), 1)
         scores = Cosine()(network(images), network(images))[first, second]
         return roc(scores, labels[first] == labels[second]).auc
 
     before = area()
-    network.fit([views()])
+    network.fit([views()], [views()[0]])
     assert before < 0.75
     assert area() > 0.85
 
 
-def test_only_images_of_the_kind_to_be_embedded_set_the_centre():
-    images, labels, own = views()
-    own = labels < 10
+def test_the_originals_set_the_centre():
+    images, labels = views()
     network = Whitened(Pixels())
-    network.fit([(images, labels, own)])
-    torch.testing.assert_close(network.centre, images[own].flatten(1).mean(0))
+    network.fit([(images, labels)], [images[:50], images[50:70]])
+    torch.testing.assert_close(network.centre, images[:70].flatten(1).mean(0))
 
 
 def test_images_without_any_difference_do_not_break_it():
     network = Whitened(Pixels())
-    network.fit([(torch.ones(4, 1, 2, 2), torch.tensor([0, 0, 1, 1]), torch.ones(4, dtype=torch.bool))])
+    images = torch.ones(4, 1, 2, 2)
+    network.fit([(images, torch.tensor([0, 0, 1, 1]))], [images])
     assert network(torch.rand(3, 1, 2, 2)).isfinite().all()
 
 
@@ -103,7 +101,7 @@ def test_fitting_uses_the_batch_norms_of_use_and_leaves_the_mode(training):
     network = Whitened(Compact((4, 8), 8, image_size=16)).train(training)
     images = torch.rand(8, 1, 16, 16)
     norms = {name: value.clone() for name, value in network.network.state_dict().items()}
-    network.fit([(images, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]), torch.ones(8, dtype=torch.bool))])
+    network.fit([(images, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]))], [images])
     assert network.training == training
     for name, value in network.network.state_dict().items():
         torch.testing.assert_close(value, norms[name], rtol=0, atol=0)
@@ -117,10 +115,10 @@ def test_what_it_cannot_do():
     with pytest.raises(UserError, match="shrinkage must be above 0"):
         Whitened(Pixels(), shrinkage=0.0)
     network = Whitened(Pixels())
-    images, labels, own = torch.rand(3, 1, 2, 2), torch.arange(3), torch.ones(3, dtype=torch.bool)
-    for given in ([], [(images, labels, own)], [(images, torch.zeros(3, dtype=torch.int64), ~own)]):
+    images, labels, one = torch.rand(3, 1, 2, 2), torch.arange(3), torch.zeros(3, dtype=torch.int64)
+    for given, originals in (([], [images]), ([(images, labels)], [images]), ([(images, one)], [])):
         with pytest.raises(UserError, match="several images of a class"):
-            network.fit(given)
+            network.fit(given, originals)
 
 
 @pytest.mark.parametrize("mirrored", [True, False])

@@ -101,6 +101,6 @@ def test_what_is_fitted_follows_every_epoch_before_it_is_judged_or_saved(tmp_pat
         assert torch.equal(first, saved[0])
         assert torch.equal(last, saved[1])
     assert all(torch.equal(each, saved[1]) for each in seen.seen["tested"]), "a test fits nothing"
-    expected = Whitened(system.network.network)
-    expected.fit(data.views(torch.device("cpu")))
+    expected, cpu = Whitened(system.network.network), torch.device("cpu")
+    expected.fit(data.views(cpu), data.originals(cpu))
     torch.testing.assert_close(expected.whitening, saved[1])
