@@ -29,7 +29,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces test lint bench clean
+.PHONY: help train-omniglot train-att-faces train-mnist test lint bench clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ train-omniglot: .venv/.installed ## train and test on Omniglot [RESUME=1 STRICT=
 
 train-att-faces: .venv/.installed ## train and test on the AT&T faces, 20 splits [SPLITS=3 WORKERS=2 RESUME=1 STRICT=1 DATA=cartoons ARGS=…]
 	.venv/bin/python -m siamese study experiments/att_faces_study.yaml $(strip $(FLAGS) $(FACES)) $(ARGS)
+
+train-mnist: .venv/.installed ## train and test on MNIST with and without the L2 constraint [SEEDS=1 WORKERS=2 RESUME=1 STRICT=1 ARGS=…]
+	.venv/bin/python -m siamese study experiments/mnist_study.yaml $(strip $(FLAGS) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(WORKERS),--workers $(WORKERS))) $(ARGS)
 
 test: .venv/.installed ## run the tests [ARGS="-k pairs"]
 	.venv/bin/python -m pytest $(ARGS)

@@ -15,9 +15,16 @@ COMMANDS = {
     "study": "train every arm of a study with every seed, and put the figures together",
     **ABOUT,
     "export": "write a trained network as an ONNX file",
+    "novelty": "tell which images show nothing that known images show",
+    "label": "sort images by class, and put aside those that a person had better look at",
 }
 # Those with a main() of their own, which takes what follows the command.
-_OWN = {"study": "siamese.study.cli", "export": "siamese.export"}
+_OWN = {
+    "study": "siamese.study.cli",
+    "export": "siamese.export",
+    "novelty": "siamese.novelty_command",
+    "label": "siamese.active.label",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -81,6 +88,6 @@ def _overview() -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in COMMANDS and sys.argv[1] not in ABOUT:
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS and sys.argv[1] not in ABOUT and "--json" not in sys.argv:
         print(f"siamese: {sys.argv[1]}", flush=True)  # at once: loading what the command takes needs seconds
     sys.exit(main(sys.argv[1:]))

@@ -198,11 +198,13 @@ def resized_images(images: Tensor, size: int | None) -> Tensor:
     return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
-def assert_disjoint(**tables: Table) -> None:
-    """Raise DataError if a class occurs in two of the named tables: no class of an evaluation may be in training."""
+def assert_disjoint(images: bool = False, **tables: Table) -> None:
+    """Raise DataError if a class, or with ``images`` an image, occurs in two of the named tables: nothing that an evaluation
+    asks for may be in training."""
     seen: dict[str, str] = {}
     for name, table in tables.items():
-        for label in table.classes.tolist():
-            known = seen.setdefault(table.class_names[label], name)
+        found = table.file_names if images else (table.class_names[label] for label in table.classes.tolist())
+        for each in found:
+            known = seen.setdefault(each, name)
             if known != name:
-                raise DataError(f"class {table.class_names[label]} is both in {known} and in {name}")
+                raise DataError(f"{'image' if images else 'class'} {each} is both in {known} and in {name}")

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from pytorch_metric_learning.losses import SupConLoss
+from pytorch_metric_learning.losses import ArcFaceLoss, ProxyAnchorLoss, SupConLoss
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from torch import Tensor
 
 from siamese.errors import UserError
-from siamese.losses import Binary, Contrastive, Loss, MetricLearning
+from siamese.losses import Binary, Contrastive, Loss, MetricLearning, Softmax, least_radius
 from siamese.networks import Compact
 from siamese.similarity import Cosine, Euclidean, WeightedL1
 from siamese.systems import Siamese
@@ -165,3 +165,45 @@ def test_metric_learning_refuses_given_pairs():
 def test_a_similarity_that_the_loss_does_not_teach_is_refused(loss, similarity):
     with pytest.raises(UserError, match="does not teach"):
         Siamese(Compact((4,), 4, image_size=8), loss, similarity)
+
+
+def test_softmax_by_hand():
+    embeddings, labels = batch()
+    loss = Softmax(4, 6)
+    with torch.no_grad():
+        logits = embeddings @ loss.linear.weight.T + loss.linear.bias
+    expected = -logits.log_softmax(1)[range(12), labels].mean()
+    torch.testing.assert_close(loss(Cosine(), embeddings, labels), expected)
+    torch.testing.assert_close(loss.logits(embeddings), logits)
+    smooth = Softmax(4, 6, smoothing=0.4)
+    smooth.load_state_dict(loss.state_dict())
+    uniform = -logits.log_softmax(1).mean()
+    torch.testing.assert_close(smooth(Cosine(), embeddings, labels), 0.6 * expected + 0.4 * uniform)
+
+
+def test_the_least_radius_lets_the_probability_be_reached_and_no_less_does():
+    """The figures of Ranjan et al. (2017) for ten classes, and the construction they come from."""
+    assert least_radius(0.9, 10) == pytest.approx(4.28, abs=0.005)
+    assert least_radius(0.99, 10) == pytest.approx(6.67, abs=0.006)
+    weights = torch.eye(5).repeat_interleave(2, 0) * torch.tensor([1.0, -1.0]).repeat(5).unsqueeze(1)
+    reached = [float((radius * weights @ weights[0]).softmax(0)[0]) for radius in (least_radius(0.9, 10), 3.0)]
+    assert reached[0] == pytest.approx(0.9, abs=0.001)
+    assert reached[1] < 0.8
+    for probability, classes in ((0.0, 10), (1.0, 10), (0.5, 2)):
+        with pytest.raises(UserError, match="at least three classes"):
+            least_radius(probability, classes)
+
+
+def test_losses_that_know_classes_say_so():
+    embeddings, labels = batch()
+    arc, proxy = (MetricLearning(kind(4, 6)) for kind in (ArcFaceLoss, ProxyAnchorLoss))
+    for loss in (arc, proxy, Softmax(4, 6)):
+        optimizer = torch.optim.Adam(loss.parameters(), lr=0.1)
+        for _ in range(100):
+            optimizer.zero_grad()
+            loss(Cosine(), embeddings, labels).backward()
+            optimizer.step()
+        logits = loss.logits(embeddings)
+        assert logits.shape == (12, 4)
+        assert (logits.argmax(1) == labels).double().mean() > 0.7  # a quarter by chance
+    assert MetricLearning(SupConLoss()).logits(embeddings) is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from siamese.datasets.base import Splits
 from siamese.errors import DataError
 from siamese.tables import Table, assert_disjoint, concatenated, joined
 
@@ -157,6 +158,15 @@ def test_assert_disjoint(tiny):
     # The same class by other drawers is still the same class.
     with pytest.raises(DataError):
         assert_disjoint(train=first.of_sources([0]), test=first.of_sources([1]))
+
+
+def test_closed_splits_have_the_same_classes_and_other_images(tiny):
+    first, second = tiny.of_sources([0, 1]), tiny.of_sources([2, 3])
+    assert Splits(first, second, tiny.of_sources([4]), closed=True).closed
+    with pytest.raises(DataError, match=r"class .* is both in train and in val"):
+        Splits(first, second, tiny.of_sources([4]))
+    with pytest.raises(DataError, match=r"image .* is both in train and in test"):
+        Splits(first, second, tiny.of_sources([1, 4]), closed=True)
 
 
 @pytest.mark.parametrize(

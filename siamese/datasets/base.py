@@ -26,18 +26,20 @@ def data_folder() -> Path:
 class Splits:
     """Three tables without a common class: ``train`` teaches, ``val`` chooses, ``test`` reports.
 
-    ``leaking`` splits have common classes on purpose, to show what that does to a figure; what they are measured on must
-    be labelled so.
+    ``closed`` splits have the same classes, and no image in common: what is asked is which of the known classes an image is of.
+    ``leaking`` splits have common images on purpose, to show what that does to a figure; what they are measured on must be
+    labelled so.
     """
 
     train: Table
     val: Table
     test: Table
     leaking: bool = False
+    closed: bool = False
 
     def __post_init__(self) -> None:
         if not self.leaking:
-            assert_disjoint(train=self.train, val=self.val, test=self.test)
+            assert_disjoint(images=self.closed, train=self.train, val=self.val, test=self.test)
 
 
 class DataSet(ABC):

@@ -35,18 +35,19 @@ def fetch(data_set: str, file: str) -> Path:
         DataError: a download that has another checksum than the registry's.
     """
     entry = registry()[data_set]
-    kept = data_folder() / data_set / file
+    inside = Path(data_set, entry.get("folder", ""), file)
+    kept = data_folder() / inside
     if kept.exists():
         return kept
     mirror = os.environ.get("SIAMESE_MIRROR", "").rstrip("/")
     tried = [str(kept.parent)]
     if mirror and "://" not in mirror:
-        if (there := Path(mirror) / data_set / file).exists():
+        if (there := Path(mirror) / inside).exists():
             return there
         tried.append(f"{mirror}/{data_set}")
     elif mirror:
         # A mirror may hold the same images packed anew, so its checksum is not ours to ask: the content will be.
-        if found := _download(f"{mirror}/{data_set}/{file}", kept, None):
+        if found := _download(f"{mirror}/{inside.as_posix()}", kept, None):
             return found
         tried.append(f"{mirror}/{data_set}")
     home = entry["files"][file].get("home", entry["home"])
@@ -54,7 +55,7 @@ def fetch(data_set: str, file: str) -> Path:
         return found
     raise DataUnavailable(
         f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach; "
-        f"put the files into {kept.parent}, or set SIAMESE_MIRROR to a folder or URL that has {data_set}/{file}"
+        f"put the files into {kept.parent}, or set SIAMESE_MIRROR to a folder or URL that has {inside.as_posix()}"
     )
 
 

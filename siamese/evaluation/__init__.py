@@ -2,7 +2,19 @@
 
 from siamese.evaluation.all_pairs import AllPairs
 from siamese.evaluation.benchmark import OneShot
+from siamese.evaluation.classification import Classification
+from siamese.evaluation.novelty_benchmark import Novelty
+from siamese.evaluation.point_map import PointMap
 from siamese.evaluation.tutorial import TutorialAccuracy
 from siamese.evaluation.verify import EmbeddingMap, Verification
 
-__all__ = ["AllPairs", "EmbeddingMap", "OneShot", "TutorialAccuracy", "Verification"]
+__all__ = [
+    "AllPairs",
+    "Classification",
+    "EmbeddingMap",
+    "Novelty",
+    "OneShot",
+    "PointMap",
+    "TutorialAccuracy",
+    "Verification",
+]

@@ -25,7 +25,8 @@ class Compact(nn.Module):
         average: the mean over all positions goes into the linear layer, not each position by itself: fewer parameters, and
             features count wherever they are.
         standardise: subtract each image's mean and divide by its deviation first, which takes the exposure out.
-        unit: embeddings of length 1, so that Euclidean distances are at most 2 whatever the loss does.
+        radius: embeddings are scaled to this length, so that Euclidean distances are at most twice it whatever the loss does.
+            With ``Softmax`` it is the L2 constraint, see ``siamese.losses.least_radius``. None leaves them as they are.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
             left and right, such as faces.
     """
@@ -38,12 +39,12 @@ class Compact(nn.Module):
         image_size: int = 35,
         average: bool = False,
         standardise: bool = False,
-        unit: bool = False,
+        radius: float | None = None,
         mirrored: bool = False,
     ) -> None:
         super().__init__()
         self.embedding_size, self.feature_size = embedding_size, sum(widths)
-        self.standardise, self.unit, self.mirrored = standardise, unit, mirrored
+        self.standardise, self.radius, self.mirrored = standardise, radius, mirrored
         self.image_shape = (channels, image_size, image_size)
         side = image_size >> len(widths)
         if side < 1:
@@ -98,7 +99,7 @@ class Compact(nn.Module):
         return self._scaled(self.embed(features.mean((2, 3)) if self.average else features.flatten(1)))
 
     def _scaled(self, embeddings: Tensor) -> Tensor:
-        return F.normalize(embeddings.float(), dim=1) if self.unit else embeddings
+        return embeddings if self.radius is None else self.radius * F.normalize(embeddings.float(), dim=1)
 
 
 def _block(before: int, after: int) -> nn.Sequential:

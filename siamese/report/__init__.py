@@ -17,7 +17,7 @@ from typing import Any
 
 from siamese.errors import DataError
 from siamese.report.page import encoded_pictures, rendered, write_page
-from siamese.report.text import WIDTH, as_float, interval, line, number, percent, verification_lines
+from siamese.report.text import WIDTH, as_float, interval, line, novelty_lines, number, percent, verification_lines
 
 Results = Mapping[str, Any]
 THIS_RUN = "this run"
@@ -133,9 +133,15 @@ def benchmark_table(results: Results) -> str:
         name = f"{row.get('protocol')} alphabets, {row.get('n_way')}-way {row.get('k_shot')}-shot"
         counts = f"{number(row.get('episodes'))} episodes, {number(row.get('trials'))} trials"
         lines.append(line(name, row.get("accuracy"), row.get("low"), row.get("high"), counts))
+    if named := results.get("classification"):
+        lines += _wrap(f"Classification on {data} in %: {number(named.get('images'))} images, {_how(named)}")
+        note = f"{number(named.get('wrong'))} wrong"
+        lines.append(line("named rightly", named.get("accuracy"), named.get("low"), named.get("high"), note))
     if check := results.get("verification"):
         how = ", ".join(filter(None, [f"{number(check.get('pairs'))} pairs", check.get("how"), check.get("interval")]))
         lines += ["", *_wrap(f"Verification on {data} in %: {how}"), *verification_lines(check)]
+    if found := results.get("novelty"):
+        lines += ["", *_wrap(f"Novelty on {data} in %: {found.get('how') or ''}"), *novelty_lines(found)]
     return "\n".join(each.rstrip() for each in lines or ["Nothing was measured."])
 
 

@@ -68,3 +68,25 @@ def verification_lines(check: Mapping[str, Any]) -> list[str]:
         rows.append(row("false accepts at the stored threshold", found["far"], there.get("far"), note))
         rows.append(row("true accepts at the stored threshold", found["tar"], there.get("tar")))
     return rows + ([row("expected calibration error", check["ece"])] if "ece" in check else [])
+
+
+def novelty_lines(found: Mapping[str, Any]) -> list[str]:
+    """The rows of novelty detection, by detector: of known images what is rejected, of each novel set that and how well it is
+    told apart."""
+    shares = [str(share) for share in found.get("contaminations") or []]
+    titles = [f"at {100 * float(share):g} %" for share in shares]
+
+    def row(name: str, cells: list[str], mark: str = " ") -> str:
+        name = name if len(name) <= 40 else name[:37] + "..."
+        return f"{mark} {name:<40}{''.join(f'{cell:>9}' for cell in cells)}"[:WIDTH]
+
+    lines = [row("share rejected, AUROC, FPR95", [*titles, "AUROC", "FPR95"])]
+    for detector, figures in (found.get("detectors") or {}).items():
+        lines.append(f"  {detector}"[:WIDTH])
+        known = figures.get("known_rejected") or {}
+        lines.append(row("  known test images", [percent(known.get(share)) for share in shares]))
+        for name, each in (figures.get("novel") or {}).items():
+            rejected = each.get("rejected") or {}
+            cells = [percent(rejected.get(share)) for share in shares]
+            lines.append(row(f"  {name}", [*cells, number(each.get("auroc"), 4), percent(each.get("fpr95"))]))
+    return lines

@@ -115,6 +115,28 @@ class ClassBatches(Sampler):
         return torch.cat(drawn, dim=1)
 
 
+class Shuffled(Sampler):
+    """Every image once an epoch, in another order each time: batches for losses that look at one image at a time.
+
+    Args:
+        batch: images of a batch; an epoch leaves the last odd ones out.
+    """
+
+    def __init__(self, batch: int = 128) -> None:
+        if batch < 2:
+            raise UserError(f"a batch holds at least 2 images, not {batch}")
+        self.batch = batch
+
+    def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
+        if (steps := len(table) // self.batch) < 1:
+            raise UserError(f"{len(table)} images of {table.name} do not fill one batch of {self.batch}")
+        draw = generator(seed, epoch)
+        rows = torch.randperm(len(table), generator=draw)[: steps * self.batch].view(steps, self.batch)
+        drawn = torch.randint(symmetries, rows.shape, generator=draw)
+        turns = torch.tensor(SYMMETRIES[symmetries])[drawn]
+        return IndexBatch(rows, table.labels[rows] * symmetries + drawn, turns, torch.ones_like(rows, dtype=torch.bool))
+
+
 class PairBatches(Sampler):
     """A fixed set of explicit pairs, shuffled anew every epoch (Koch et al. 2015: 30,000, 90,000 or 150,000).
 

@@ -110,7 +110,7 @@ def plan(study: Study, beside: Path, folder: Path, options: list[str]) -> list[R
                 config = str((beside / arm.config).resolve())
                 varied = [f"--{option}={seed}" for option in ("seed_everything", *arm.vary)]
                 own = [
-                    f"--{option}={json.dumps(value) if isinstance(value, list | dict) else value}"
+                    f"--{option}={value if isinstance(value, str) else json.dumps(value)}"
                     for option, value in arm.options.items()
                 ]
                 arguments = ["fit", "--config", config, *varied, *own, *options, "--folder", str(where)]
@@ -190,6 +190,6 @@ def _end_with(parent: int) -> None:
 def headline(results: dict[str, Any]) -> str:
     """The one figure of a run that the progress bar shows."""
     for figures in (results.get("methods") or {}).values():
-        return f"EER {figures['eer']:.1%}"
+        return f"EER {figures['eer']:.1%}" if "eer" in figures else f"accuracy {figures['accuracy']:.2%}"
     official = (results.get("one_shot") or {}).get("official")
     return f"{official['accuracy']:.2%}" if official else "done"

@@ -12,20 +12,21 @@ import siamese
 from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.study import Run
 
-# The figures of a method, what they are called, and whether they are shares to be shown in per cent.
+# The figures of a method, what they are called, and with how many decimals in per cent they are shown; None: as they are.
 FIGURES = {
-    "eer": ("EER", True),
-    "auc": ("AUC", False),
-    "tar_at_1": ("TAR @ 1 % FAR", True),
-    "5-way": ("5-way one-shot", True),
-    "10-way": ("10-way", True),
-    "20-way": ("20-way", True),
+    "accuracy": ("accuracy", 2),
+    "eer": ("EER", 1),
+    "auc": ("AUC", None),
+    "tar_at_1": ("TAR @ 1 % FAR", 1),
+    "5-way": ("5-way one-shot", 1),
+    "10-way": ("10-way", 1),
+    "20-way": ("20-way", 1),
 }
 
 
 def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds: float) -> None:
     """Write ``results.json``, the pictures and ``report.html`` into the study's folder, send them to W&B, and print."""
-    from siamese.plots.study import curves, splits
+    from siamese.plots.study import curves, splits, trainings
     from siamese.plots.style import save
     from siamese.run import commit, hardware
 
@@ -38,10 +39,18 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
     }  # fmt: skip
     pictures = {}
     for arm in results["arms"]:
-        if arm["methods"] and not arm["note"]:
+        if arm["far"] and not arm["note"]:
             stem = arm["name"].replace("/", "-").replace(", ", "-").replace(" ", "-")
             pictures[f"roc_{stem}"] = curves(arm)
             pictures[f"splits_{stem}"] = splits(arm)
+    accuracies = {
+        arm["name"]: figures["accuracy"]["values"]
+        for arm in results["arms"]
+        for figures in arm["methods"].values()
+        if "accuracy" in figures
+    }
+    if accuracies:
+        pictures["accuracy"] = trainings(accuracies)
     for name, figure in pictures.items():
         save(figure, folder / "pictures" / f"{name}.png")
     (folder / "results.json").write_text(json.dumps(results, indent=1))
@@ -49,8 +58,8 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
         "study.html",
         {},
         r=results,
-        rows=[(arm, list(_rows(arm))) for arm in results["arms"]],
-        columns=FIGURES,
+        rows=[(arm, list(_rows(arm, _columns(results["arms"])))) for arm in results["arms"]],
+        columns=_titles(results["arms"]),
         pictures=encoded_pictures(folder / "pictures"),
     )
     path = write_page(folder / "report.html", page)
@@ -98,21 +107,32 @@ def _spread(values: list[Any]) -> dict[str, Any]:
     return {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
 
 
-def _rows(arm: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+def _columns(arms: list[dict[str, Any]]) -> list[str]:
+    """The figures that were measured of any method."""
+    return [key for key in FIGURES if any(key in figures for arm in arms for figures in arm["methods"].values())]
+
+
+def _titles(arms: list[dict[str, Any]]) -> list[str]:
+    return [FIGURES[key][0] for key in _columns(arms)]
+
+
+def _rows(arm: dict[str, Any], columns: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Each method with its figures as ``mean ± deviation``, a dash where one was not measured."""
     for name, figures in arm["methods"].items():
-        yield name, [_shown(figures.get(key), share) for key, (_, share) in FIGURES.items()]
+        yield name, [_shown(figures.get(key), FIGURES[key][1]) for key in columns]
 
 
 def _seeds(arm: dict[str, Any]) -> str:
     return "one seed" if arm["seeds"] == 1 else f"mean ± deviation of {arm['seeds']} seeds"
 
 
-def _shown(figure: dict[str, Any] | None, share: bool) -> str:
+def _shown(figure: dict[str, Any] | None, decimals: int | None) -> str:
     if figure is None:
         return "–"
     mean, deviation = figure["mean"], figure["deviation"]
-    return f"{100 * mean:.1f} ± {100 * deviation:.1f}" if share else f"{mean:.3f} ± {deviation:.3f}"
+    if decimals is None:
+        return f"{mean:.3f} ± {deviation:.3f}"
+    return f"{100 * mean:.{decimals}f} ± {100 * deviation:.{decimals}f}"
 
 
 def table(arms: list[dict[str, Any]]) -> str:
@@ -121,9 +141,9 @@ def table(arms: list[dict[str, Any]]) -> str:
     for arm in arms:
         note = f" ({arm['note'].upper()})" if arm["note"] else ""
         lines.append(f"{arm['name']}{note}: {arm['dataset']}, {_seeds(arm)}, {arm['how']}")
-        columns = [title for title, _ in FIGURES.values()]
-        lines.append("  " + "".join([f"{'':<20}", *(f"{title:>16}" for title in columns)]))
-        lines += ["  " + "".join([f"{name:<20}", *(f"{cell:>16}" for cell in cells)]) for name, cells in _rows(arm)]
+        lines.append("  " + "".join([f"{'':<20}", *(f"{title:>16}" for title in _titles(arms))]))
+        rows = _rows(arm, _columns(arms))
+        lines += ["  " + "".join([f"{name:<20}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
         if found := arm["tutorial"]:
             lines.append(
                 f"  what the tutorial prints as accuracy, the precision of pairs nearer than 0.5: "
@@ -143,8 +163,9 @@ def _send(results: dict[str, Any], folder: Path, experiment: str) -> None:
         if isinstance(logger, WandbLogger):
             import wandb
 
-            rows = [[arm["name"], name, *cells] for arm in results["arms"] for name, cells in _rows(arm)]
-            columns: list[str | int] = ["arm", "method", *(title for title, _ in FIGURES.values())]
+            arms = results["arms"]
+            rows = [[arm["name"], name, *cells] for arm in arms for name, cells in _rows(arm, _columns(arms))]
+            columns: list[str | int] = ["arm", "method", *_titles(arms)]
             logged: dict[str, Any] = {"study": wandb.Table(columns=columns, data=rows)}
             logged |= {path.stem: wandb.Image(str(path)) for path in sorted((folder / "pictures").glob("*.png"))}
             logger.experiment.log(logged)

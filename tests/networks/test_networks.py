@@ -97,7 +97,7 @@ def test_an_image_is_embedded_alike_in_any_batch(scale):
 
 
 def test_a_unit_network_has_embeddings_of_length_one():
-    network = Compact((4, 6), 8, image_size=16, unit=True)
+    network = Compact((4, 6), 8, image_size=16, radius=1.0)
     for training in (True, False):
         lengths = network.train(training)(torch.rand(5, 1, 16, 16)).norm(dim=1)
         torch.testing.assert_close(lengths, torch.ones(5))
@@ -105,7 +105,7 @@ def test_a_unit_network_has_embeddings_of_length_one():
 
 def test_a_mirrored_network_cannot_tell_left_from_right():
     images = torch.rand(5, 1, 16, 16)
-    network = Compact((4, 6), 8, image_size=16, unit=True, mirrored=True).eval()
+    network = Compact((4, 6), 8, image_size=16, radius=1.0, mirrored=True).eval()
     with torch.no_grad():
         torch.testing.assert_close(network(images), network(images.flip(3)))
         torch.testing.assert_close(network(images).norm(dim=1), torch.ones(5))
@@ -124,7 +124,7 @@ def test_a_standardising_network_does_not_see_the_exposure():
 
 def test_a_committee_is_the_mean_of_its_members():
     torch.manual_seed(0)
-    committee = Committee(Compact((4, 6), 8, image_size=16, unit=True), 3).eval()
+    committee = Committee(Compact((4, 6), 8, image_size=16, radius=1.0), 3).eval()
     images = torch.rand(5, 1, 16, 16)
     with torch.no_grad():
         whole, each = committee(images), [member(images) for member in committee.members]

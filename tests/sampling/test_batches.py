@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from siamese.errors import UserError
-from siamese.sampling.batches import SYMMETRIES, BatchStream, ClassBatches, IndexBatch, PairBatches, Sampler
+from siamese.sampling.batches import SYMMETRIES, BatchStream, ClassBatches, IndexBatch, PairBatches, Sampler, Shuffled
 from siamese.tables import Table
 
 
@@ -58,12 +58,27 @@ def test_every_class_image_and_group_has_its_chance(blind):
     assert (shares * 120 - 1).abs().max() < 0.3
 
 
-@pytest.mark.parametrize("sampler", [ClassBatches(6, 2, 2, 5), PairBatches(40, 8, 2)], ids=["classes", "pairs"])
+@pytest.mark.parametrize(
+    "sampler", [ClassBatches(6, 2, 2, 5), PairBatches(40, 8, 2), Shuffled(8)], ids=["classes", "pairs", "shuffled"]
+)
 def test_seed_and_epoch_choose_the_batches(blind, sampler):
     first = sampler.epoch(blind, 4, seed=0, epoch=0)
     assert equal(first, sampler.epoch(blind, 4, seed=0, epoch=0))
     assert not equal(first, sampler.epoch(blind, 4, seed=0, epoch=1))
     assert not equal(first, sampler.epoch(blind, 4, seed=1, epoch=0))
+
+
+@pytest.mark.parametrize("symmetries", [1, 4])
+def test_shuffled_shows_every_image_once_in_another_order_every_epoch(blind, symmetries):
+    first, second = (Shuffled(8).epoch(blind, symmetries, seed=0, epoch=epoch) for epoch in (0, 1))
+    assert first.rows.shape == (15, 8)
+    assert sorted(first.rows.flatten().tolist()) == list(range(120))
+    assert not torch.equal(first.rows, second.rows)
+    assert torch.equal(first.labels // symmetries, blind.labels[first.rows])
+    assert first.distort.all()
+    assert first.pairs is None
+    assert set(first.turns.flatten().tolist()) == set(SYMMETRIES[symmetries])
+    assert Shuffled(50).epoch(blind, 1, 0, 0).rows.shape == (2, 50), "the last odd images are left out"
 
 
 def drawn_pairs(batch: IndexBatch, distorted: bool) -> Counter:
@@ -146,6 +161,10 @@ def test_what_cannot_be_drawn_is_told(blind):
     ClassBatches(25, 2, steps=1).epoch(blind, 4, 0, 0)  # symmetries are classes too
     with pytest.raises(UserError, match="18 pairs do not fill one batch of 32"):
         PairBatches(6, 32, 2).epoch(blind, 1, 0, 0)
+    with pytest.raises(UserError, match="120 images of tiny do not fill one batch of 121"):
+        Shuffled(121).epoch(blind, 1, 0, 0)
+    with pytest.raises(UserError, match="at least 2 images, not 1"):
+        Shuffled(1)
     with pytest.raises(UserError, match="fewer batches than the 3 processes"):
         BatchStream(lambda epoch: ClassBatches(4, 2, steps=2).epoch(blind, 1, 0, epoch), world=3)
 
