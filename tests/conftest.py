@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+from siamese.__main__ import main
 from siamese.datasets import registry
 from siamese.datasets.omniglot import Omniglot
 from siamese.errors import DataUnavailable
@@ -53,6 +55,23 @@ def make_table() -> Callable[..., Table]:
 def tiny() -> Table:
     """4 groups x 6 classes x 5 sources of 1x28x28."""
     return random_table([6, 6, 6, 6])
+
+
+@pytest.fixture(scope="session")
+def best(tmp_path_factory) -> Path:
+    """The checkpoint of a short training."""
+    runs = tmp_path_factory.mktemp("runs")
+    arguments = [
+        "fit",
+        "--config",
+        str(Path(__file__).parent / "tiny.yaml"),
+        "--runs",
+        str(runs),
+        "--trainer.max_epochs",
+        "1",
+    ]
+    assert main(arguments) == 0
+    return (runs / "tiny-glyphs" / "latest").resolve() / "checkpoints" / "best.ckpt"
 
 
 def _real(load):

@@ -16,16 +16,6 @@ from siamese.datasets.glyphs import Glyphs
 from siamese.gallery import Gallery
 from siamese.model import Model
 
-TINY = str(Path(__file__).parent / "tiny.yaml")
-
-
-@pytest.fixture(scope="module")
-def best(tmp_path_factory) -> Path:
-    """The checkpoint of a short training."""
-    runs = tmp_path_factory.mktemp("runs")
-    assert main(["fit", "--config", TINY, "--runs", str(runs), "--trainer.max_epochs", "1"]) == 0
-    return (runs / "tiny-glyphs" / "latest").resolve() / "checkpoints" / "best.ckpt"
-
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
