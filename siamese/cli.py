@@ -20,10 +20,9 @@ from siamese.checkpoints import check_fits, read_checkpoint
 from siamese.errors import UserError
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
+from siamese.report import GENERATED
 from siamese.run import best_precision, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
-
-GENERATED = ("glyphs", "cartoons")  # data sets whose figures must not be taken for those of real ones
 
 
 class Parser(LightningArgumentParser):

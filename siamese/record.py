@@ -147,15 +147,22 @@ class Record(pl.Callback):
             per_run = [[number + 1, accuracy] for number, accuracy in enumerate(official["per_run"])]
             logged["per_run"] = wandb.Table(columns=["run", "accuracy"], data=per_run)
             logged["official/accuracy"] = official["accuracy"]
-        checked = results.get("verification", {})
-        for name, value in [*checked.items(), *checked.get("operating_point", {}).get("measured", {}).items()]:
-            if isinstance(value, float):
-                logged[f"verification/{name}"] = value
+        for section in ("verification", "classification", "novelty"):
+            logged |= fractions(results.get(section), section)
         for picture in sorted((self.folder / "pictures").glob("*.png")):
             logged[f"pictures/{picture.stem}"] = wandb.Image(str(picture))
         logger.experiment.log(logged)
         kept = ("dataset", "fingerprint", "seed", "commit", "hardware", "train_seconds", "checkpoint", "command")
         logger.experiment.summary.update({key: results[key] for key in kept})
+
+
+def fractions(found: Any, name: str) -> dict[str, float]:
+    """Every fraction in nested results, by its names joined with ``/``."""
+    if isinstance(found, dict):
+        return {
+            inner: value for key, each in found.items() for inner, value in fractions(each, f"{name}/{key}").items()
+        }
+    return {name: found} if isinstance(found, float) else {}
 
 
 class Beginning(pl.Callback):

@@ -16,7 +16,7 @@ import yaml
 from siamese.__main__ import main
 from siamese.errors import UserError
 from siamese.study import Study, plan
-from siamese.study.report import summary, table
+from siamese.study.report import mean_of, summary, table
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -79,8 +79,13 @@ def test_the_page_and_the_terminal_show_every_arm(study):
         assert "PCA + LDA, cosine" in shown
     assert "(NOT SO)" in text
     assert "glyphs" in text
-    assert page.count("data:image/png") == 2, "two pictures of the arm that may be looked at without its note"
+    assert page.count("data:image/png") == 3, "two pictures of the arm that may be looked at without its note, one of its run"
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_mean_of_results_is_taken_of_every_fraction():
+    found = [{"how": "a", "images": 3, "bars": [0.1], "novel": {"x": {"auroc": share}}} for share in (0.5, 0.75)]
+    assert mean_of(found) == {"how": "a", "images": 3, "bars": [0.1], "novel": {"x": {"auroc": 0.625}}}
 
 
 def test_resuming_does_only_what_is_missing(study):

@@ -13,6 +13,7 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 from siamese.__main__ import main
+from siamese.record import fractions
 
 TINY = str(Path(__file__).parent / "tiny.yaml")
 
@@ -97,3 +98,9 @@ def test_disabled_is_honoured(tmp_path, monkeypatch):
 def no_leftover_run():
     yield
     wandb.finish()
+
+
+def test_fractions_are_found_wherever_they_stand():
+    found = {"accuracy": 0.5, "images": 3, "novel": {"letters": {"auroc": 0.75}}, "how": "so"}
+    assert fractions(found, "novelty") == {"novelty/accuracy": 0.5, "novelty/novel/letters/auroc": 0.75}
+    assert fractions(None, "novelty") == {}

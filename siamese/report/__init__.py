@@ -17,10 +17,11 @@ from typing import Any
 
 from siamese.errors import DataError
 from siamese.report.page import encoded_pictures, rendered, write_page
-from siamese.report.text import WIDTH, as_float, interval, line, novelty_lines, number, percent, verification_lines
+from siamese.report.text import WIDTH, as_float, line, novelty_lines, number, percent, verification_lines
 
 Results = Mapping[str, Any]
 THIS_RUN = "this run"
+GENERATED = ("glyphs", "cartoons")  # data sets whose figures must not be taken for those of real ones
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def write_report(run: Path) -> Path:
         save(training_curves(metrics), run / "pictures" / "training_curves.png")
     page = rendered(
         "report.html",
-        {"percent": percent, "interval": interval, "number": number},
         r=results,
         dataset=_dataset(results),
         comparable=_comparable(results),
+        caution=_caution(results),
         rows=standing(results),
         sentence=standing_sentence(results),
         pictures=encoded_pictures(run / "pictures"),
@@ -120,8 +121,8 @@ def standing_sentence(results: Results) -> str:
 def benchmark_table(results: Results) -> str:
     """The results as plain text for a terminal, at most 100 columns wide."""
     data, official, lines = _dataset(results), _official(results), []
-    if not _comparable(results):
-        lines += [*_wrap(f"Measured on {data}: not comparable with published Omniglot figures."), ""]
+    if caution := _caution(results):
+        lines += [*_wrap(f"Measured on {data}: {caution}."), ""]
     if official:
         lines += _wrap(f"One-shot accuracy on {data} in %: {_how(official)}")
     for row in standing(results):
@@ -172,3 +173,10 @@ def _dataset(results: Results) -> str:
 def _comparable(results: Results) -> bool:
     """Whether the figures may stand beside published Omniglot figures."""
     return results.get("dataset") == "omniglot"
+
+
+def _caution(results: Results) -> str:
+    """What the figures might be taken for and are not; empty where nobody would."""
+    if results.get("one_shot") and not _comparable(results):
+        return "not comparable with published Omniglot figures"
+    return "not comparable with published figures" if results.get("dataset") in GENERATED else ""

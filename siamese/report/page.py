@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 
+from siamese.report.text import interval, number, percent
 
-def rendered(template: str, filters: Mapping[str, Callable[..., str]], /, **values: Any) -> str:
+
+def rendered(template: str, /, **values: Any) -> str:
     """The page that a template of the package makes of the values; what is missing among them is left out."""
     environment = Environment(
         loader=PackageLoader("siamese.report", ""),
@@ -21,7 +22,7 @@ def rendered(template: str, filters: Mapping[str, Callable[..., str]], /, **valu
         lstrip_blocks=True,
         undefined=ChainableUndefined,
     )
-    environment.filters |= filters
+    environment.filters |= {"percent": percent, "interval": interval, "number": number}
     return environment.get_template(template).render(**values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import siamese
 from siamese.report.page import encoded_pictures, rendered, write_page
+from siamese.report.text import novelty_lines
 from siamese.study import Run
 
 # The figures of a method, what they are called, and with how many decimals in per cent they are shown; None: as they are.
@@ -21,6 +23,16 @@ FIGURES = {
     "5-way": ("5-way one-shot", 1),
     "10-way": ("10-way", 1),
     "20-way": ("20-way", 1),
+}
+
+
+# Pictures of one training that the study shows of each arm.
+OF_A_RUN = {
+    "tsne_pixels": "t-SNE of the pixels of test images.",
+    "tsne_embeddings": "t-SNE of the embeddings of test images, first seed.",
+    "mistakes": "Every test image that is named wrongly, first seed.",
+    "novelty": "How outlying the embeddings of known and of novel images are, and the thresholds, first seed.",
+    "training_curves": "Loss and validation figures against the step, first seed.",
 }
 
 
@@ -40,7 +52,7 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
     pictures = {}
     for arm in results["arms"]:
         if arm["far"] and not arm["note"]:
-            stem = arm["name"].replace("/", "-").replace(", ", "-").replace(" ", "-")
+            stem = stem_of(arm["name"])
             pictures[f"roc_{stem}"] = curves(arm)
             pictures[f"splits_{stem}"] = splits(arm)
     accuracies = {
@@ -53,18 +65,34 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
         pictures["accuracy"] = trainings(accuracies)
     for name, figure in pictures.items():
         save(figure, folder / "pictures" / f"{name}.png")
+    keep_of_a_run(done, folder / "pictures")
     (folder / "results.json").write_text(json.dumps(results, indent=1))
     page = rendered(
         "study.html",
-        {},
         r=results,
         rows=[(arm, list(_rows(arm, _columns(results["arms"])))) for arm in results["arms"]],
         columns=_titles(results["arms"]),
+        of_a_run=OF_A_RUN,
+        stem_of=stem_of,
         pictures=encoded_pictures(folder / "pictures"),
     )
     path = write_page(folder / "report.html", page)
     _send(results, folder, experiment)
     print(f"\n{table(results['arms'])}\n\nthe report: {path}", flush=True)
+
+
+def keep_of_a_run(runs: list[Run], folder: Path) -> None:
+    """Copy to ``folder`` what shows one training, of the first of each arm without a note, as ``<picture>_<arm>.png``."""
+    first = {run.arm.name: run for run in reversed(runs) if not run.arm.note}
+    for name, run in first.items():
+        for stem in OF_A_RUN:
+            if (drawn := run.folder / "pictures" / f"{stem}.png").exists():
+                shutil.copyfile(drawn, folder / f"{stem}_{stem_of(name)}.png")
+
+
+def stem_of(arm: str) -> str:
+    """An arm's name in the names of its pictures."""
+    return arm.replace("/", "-").replace(", ", "-").replace(" ", "-")
 
 
 def summary(runs: list[Run]) -> list[dict[str, Any]]:
@@ -88,9 +116,17 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
                 "methods": methods,
                 "far": found[0].get("methods_far"),
                 "tutorial": _tutorial(found),
+                "novelty": mean_of([results["novelty"] for results in found]) if "novelty" in found[0] else None,
             }
         )
     return arms
+
+
+def mean_of(found: list[Any]) -> Any:
+    """Results of equal structure with the mean in place of every fraction; what is no fraction is that of the first."""
+    if isinstance(found[0], dict):
+        return {key: mean_of([each[key] for each in found]) for key in found[0]}
+    return statistics.fmean(found) if isinstance(found[0], float) else found[0]
 
 
 def _tutorial(found: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -149,6 +185,8 @@ def table(arms: list[dict[str, Any]]) -> str:
                 f"  what the tutorial prints as accuracy, the precision of pairs nearer than 0.5: "
                 f"{found['precision']['mean']:.3f}; genuine pairs that it finds so: {found['tar']['mean']:.3f}"
             )
+        if found := arm["novelty"]:
+            lines += ["", f"  novelty, {found['how']}", *(f"  {line}" for line in novelty_lines(found))]
         lines.append("")
     return "\n".join(lines).rstrip()
 
