@@ -79,7 +79,9 @@ def test_the_page_and_the_terminal_show_every_arm(study):
         assert "PCA + LDA, cosine" in shown
     assert "(NOT SO)" in text
     assert "glyphs" in text
-    assert page.count("data:image/png") == 3, "two pictures of the arm that may be looked at without its note, one of its run"
+    assert page.count("data:image/png") == 3, (
+        "two pictures of the arm that may be looked at without its note, one of its run"
+    )
     assert "http" not in page.replace("http-equiv", "")
 
 

@@ -29,6 +29,8 @@ class Compact(nn.Module):
             With ``Softmax`` it is the L2 constraint, see ``siamese.losses.least_radius``. None leaves them as they are.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
             left and right, such as faces.
+        places: of each block, the side of a grid in each of whose cells ``features`` are averaged as well, so that they say
+            where something is; 1 for no grid, None for none anywhere.
     """
 
     def __init__(
@@ -41,9 +43,17 @@ class Compact(nn.Module):
         standardise: bool = False,
         radius: float | None = None,
         mirrored: bool = False,
+        places: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.embedding_size, self.feature_size = embedding_size, sum(widths)
+        self.places = [1] * len(widths) if places is None else list(places)
+        if len(self.places) != len(widths) or min(self.places) < 1:
+            raise UserError(
+                f"places has a number of at least 1 for each of the {len(widths)} blocks, not {self.places}"
+            )
+        self.embedding_size = embedding_size
+        grids = [side**2 if side > 1 else 0 for side in self.places]
+        self.feature_size = sum(width * (1 + cells) for width, cells in zip(widths, grids, strict=True))
         self.standardise, self.radius, self.mirrored = standardise, radius, mirrored
         self.image_shape = (channels, image_size, image_size)
         side = image_size >> len(widths)
@@ -70,11 +80,11 @@ class Compact(nn.Module):
         return embeddings
 
     def features(self, images: Tensor) -> Tensor:
-        """What the blocks see in images ``[B, channels, image_size, image_size]``, wherever it is.
+        """What the blocks see in images ``[B, channels, image_size, image_size]``.
 
         Returns:
-            ``float32 [B, feature_size]``: of each block the mean over positions, scaled to length 1; if ``mirrored``, the mean
-            of the image's and its mirror image's.
+            ``float32 [B, feature_size]``: of each block the mean over positions, scaled to length 1, and the means in its
+            ``places``, together scaled to length 1; if ``mirrored``, the mean of the image's and its mirror image's.
         """
         images = self._standardised(images)
         features = self._features(images)
@@ -89,9 +99,10 @@ class Compact(nn.Module):
 
     def _features(self, images: Tensor) -> Tensor:
         means = []
-        for block in self.blocks:
+        for block, side in zip(self.blocks, self.places, strict=True):
             images = block(images)
-            means.append(F.normalize(images.mean((2, 3)).float(), dim=1))
+            for cells in (1, side) if side > 1 else (1,):
+                means.append(F.normalize(F.adaptive_avg_pool2d(images.float(), cells).flatten(1), dim=1))
         return torch.cat(means, dim=1)
 
     def _embed(self, images: Tensor) -> Tensor:

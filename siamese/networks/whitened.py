@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.errors import UserError
+from siamese.networks.committee import Committee
 
 
 class Whitened(nn.Module):
@@ -19,6 +20,9 @@ class Whitened(nn.Module):
     (Chen et al. 2020, A Simple Framework for Contrastive Learning of Visual Representations, section 4.2), and one that is
     fitted in closed form takes its place: directions in which images of one class differ are scaled down, so that the
     covariance within classes becomes the identity (Hatch, Kajarekar, Stolcke 2006, Within-class Covariance Normalization).
+
+    The features of every member of a committee are whitened by themselves: members that learned apart have few directions in
+    common, and the covariance of all would grow with the square of their number.
 
     Args:
         network: with ``features`` and ``feature_size`` beside its ``embedding_size``, such as ``Compact`` or a ``Committee``.
@@ -42,14 +46,19 @@ class Whitened(nn.Module):
             raise UserError(f"shrinkage must be above 0, not {shrinkage}")
         self.network, self.shrinkage = network, shrinkage
         self.embedding_size, self.head_size = size, int(network.embedding_size)  # type: ignore[arg-type]
+        parts = len(network.members) if isinstance(network, Committee) else 1
         self.register_buffer("centre", torch.zeros(size))
-        self.register_buffer("whitening", torch.eye(size))
+        self.register_buffer("whitening", torch.eye(size // parts).repeat(parts, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``float32 [B, D]`` of length 1 of images ``[B, C, H, W]``."""
         features = self.network.features(images)  # type: ignore[operator]
         with torch.autocast(features.device.type, enabled=False):  # directions of little variance are scaled up a lot
-            return F.normalize((features.float() - self.centre) @ self.whitening, dim=1)
+            return F.normalize(self.whiten(features.float()), dim=1)
+
+    def whiten(self, features: Tensor) -> Tensor:
+        """Features ``[B, D]``, centred, and each part of them whitened: ``[B, D]``."""
+        return (self._parts(features - self.centre) @ self.whitening).movedim(0, 1).flatten(1)
 
     def head(self, images: Tensor) -> Tensor:
         """What teaches: the network's own embeddings ``[B, head_size]`` of images ``[B, C, H, W]``."""
@@ -67,8 +76,9 @@ class Whitened(nn.Module):
         Raises:
             UserError: no batch has two images of a class, or there are no originals.
         """
-        size = self.embedding_size
-        scatter, total = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
+        size = self.whitening.shape[1]
+        scatter = torch.zeros(len(self.whitening), size, size, dtype=torch.float64)
+        total = torch.zeros(self.embedding_size, dtype=torch.float64)
         freedom = counted = 0
         training = self.training
         self.eval()  # for the network's batch norms
@@ -76,9 +86,9 @@ class Whitened(nn.Module):
             features = self._features(images)
             _, index = labels.cpu().unique(return_inverse=True)
             counts = index.bincount()
-            means = features.new_zeros(len(counts), size).index_add_(0, index, features) / counts.unsqueeze(1)
-            inner = features - means[index]
-            scatter += inner.T @ inner
+            means = features.new_zeros(len(counts), len(total)).index_add_(0, index, features) / counts.unsqueeze(1)
+            inner = self._parts(features - means[index])
+            scatter += inner.mT @ inner
             freedom += len(features) - len(counts)
         for images in originals:
             total += self._features(images).sum(0)
@@ -87,11 +97,16 @@ class Whitened(nn.Module):
         if not freedom or not counted:
             raise UserError("whitening within classes needs batches with several images of a class")
         within = scatter / freedom
-        within.diagonal().add_(self.shrinkage * within.diagonal().mean() + torch.finfo(torch.float32).tiny)
+        variances = within.diagonal(dim1=1, dim2=2)
+        variances.add_(self.shrinkage * variances.mean(1, keepdim=True) + torch.finfo(torch.float32).tiny)
         # Any factor of the inverse gives the same distances; this one needs no decomposition into eigenvectors.
         lower = torch.linalg.cholesky(within)
-        self.whitening.copy_(torch.linalg.solve_triangular(lower, torch.eye(size).double(), upper=False).T)
+        self.whitening.copy_(torch.linalg.solve_triangular(lower, torch.eye(size).double(), upper=False).mT)
         self.centre.copy_(total / counted)
+
+    def _parts(self, features: Tensor) -> Tensor:
+        """``[P, B, D / P]`` of features ``[B, D]``: what is whitened together."""
+        return features.unflatten(1, (len(self.whitening), -1)).movedim(1, 0)
 
     def _features(self, images: Tensor) -> Tensor:
         """``float64 [B, D]`` on the CPU: some devices have no such numbers."""

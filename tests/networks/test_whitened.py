@@ -48,7 +48,7 @@ def test_the_covariance_within_classes_becomes_the_identity():
     network = Whitened(Pixels(), shrinkage=1e-6)
     images, labels = views()
     network.fit([(images, labels)], [images])
-    white = (images.flatten(1) - network.centre) @ network.whitening
+    white = network.whiten(images.flatten(1))
     inner = white - torch.stack([white[labels == each].mean(0) for each in labels.unique()])[labels]
     torch.testing.assert_close(inner.T @ inner / (len(inner) - 40), torch.eye(4), atol=1e-3, rtol=0)
     torch.testing.assert_close(network.centre, images.flatten(1).mean(0))
@@ -168,3 +168,36 @@ def test_the_similarity_of_whitened_embeddings():
     with pytest.raises(UserError, match="does not teach Cosine"):
         Siamese(network.network, Contrastive(), Cosine())
     assert Siamese(network, MetricLearning(nn.Identity())).taught is not None
+
+
+def test_features_say_in_which_places_something_is():
+    torch.manual_seed(0)
+    image = torch.zeros(1, 1, 32, 32)
+    image[..., 6:10, 6:10] = 1
+    moved = image.roll((16, 16), (2, 3))
+    anywhere, somewhere = (Compact([4, 8], image_size=32, places=places).eval() for places in (None, [1, 2]))
+    somewhere.load_state_dict(anywhere.state_dict())
+    assert (anywhere.feature_size, somewhere.feature_size) == (12, 4 + 8 + 8 * 2 * 2)
+    torch.testing.assert_close(anywhere.features(image), anywhere.features(moved))
+    corner, other = (somewhere.features(each)[0, 12:].view(8, 2, 2) for each in (image, moved))
+    torch.testing.assert_close(corner[:, 0, 0], other[:, 1, 1])
+    assert not torch.allclose(corner[:, 0, 0], corner[:, 1, 1])
+    for wrong in ([1], [1, 0], [1, 1, 1]):
+        with pytest.raises(UserError, match="places has a number of at least 1 for each of the 2 blocks"):
+            Compact([4, 8], image_size=16, places=wrong)
+
+
+def test_each_member_of_a_committee_is_whitened_by_itself():
+    torch.manual_seed(0)
+    images, labels = torch.rand(60, 1, 8, 8), torch.arange(6).repeat_interleave(10)
+    network = Whitened(Committee(Compact([4], 2, image_size=8), members=3), shrinkage=1e-6).eval()
+    network.fit([(images, labels)], [images])
+    assert network.whitening.shape == (3, 4, 4)
+    with torch.no_grad():
+        white = network.whiten(network.network.features(images))
+    inner = white - torch.stack([white[labels == each].mean(0) for each in labels.unique()])[labels]
+    within = inner.T @ inner / 54
+    for part in range(3):
+        own = slice(4 * part, 4 * part + 4)
+        torch.testing.assert_close(within[own, own], torch.eye(4), atol=1e-2, rtol=0)
+    assert within[:4, 4:].abs().max() > 0.05
