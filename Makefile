@@ -29,7 +29,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces train-mnist test lint bench clean
+.PHONY: help train-omniglot train-att-faces train-mnist demo test lint bench bench-active clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ train-mnist: .venv/.installed ## train and test on MNIST with and without the L2
 	.venv/bin/python -m siamese study experiments/mnist_study.yaml $(strip $(FLAGS) $(if $(SEEDS),--seeds $(SEEDS)) \
 	  $(if $(WORKERS),--workers $(WORKERS))) $(ARGS)
 
+demo: .venv/.installed ## a page to draw on, for this machine only [PORT=7860 ARGS="--open"]
+	.venv/bin/python -m siamese demo $(if $(PORT),--port $(PORT)) $(ARGS)
+
 test: .venv/.installed ## run the tests [ARGS="-k pairs"]
 	.venv/bin/python -m pytest $(ARGS)
 
@@ -53,6 +56,9 @@ lint: .venv/.installed ## check style and types (ruff, mypy)
 
 bench: .venv/.installed ## measure the speed of the hot paths [ARGS=…]
 	.venv/bin/python experiments/bench.py $(ARGS)
+
+bench-active: .venv/.installed ## measure how many labels each strategy of active learning needs [ARGS="--seeds 10"]
+	.venv/bin/python experiments/bench_active.py $(ARGS)
 
 clean: ## remove .venv and the caches of tools; data/ and runs/ stay
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build siamese.egg-info

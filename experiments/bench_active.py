@@ -1,13 +1,13 @@
 """How many labels each strategy of active learning needs, beside labels of random images.
 
-    python experiments/bench_active.py --data mnist
-    python experiments/bench_active.py --data omniglot --model runs/omniglot/latest/checkpoints/best.ckpt
+    make bench-active
 
-Without a model the embeddings are pixels reduced by PCA, the control. Each seed draws its own pool and test images, and all
+The embeddings are those of the network of the latest `make train-omniglot`, which has seen no digit and none of the
+characters; without one, or with --control, pixels reduced by PCA. Each seed draws its own pool and test images, and all
 strategies of a seed start from the same images; intervals are Student's t over the seeds, 95 %.
 
-mnist: halves of the 10,000 published test images. A network that was trained on MNIST has seen 55,000 labels of the same
-classes, so its curves say what a further label is worth to it, not what it takes to learn the digits.
+mnist: halves of the 10,000 published test images. A network that was trained on MNIST (--model) has seen 55,000 labels of the
+same classes, so its curves say what a further label is worth to it, not what it takes to learn the digits.
 omniglot: 50 characters of the ten evaluation alphabets that no official run uses, 14 drawers in the pool, 6 in the test.
 Networks of this project have not learned them; their checkpoints were chosen on them.
 """
@@ -33,6 +33,7 @@ from siamese.plots.active import CONTROL, Curve, learning_curves
 from siamese.plots.style import save
 from siamese.tables import Table
 
+MODEL = Path("runs/omniglot/latest/checkpoints/best.ckpt")
 COMPONENTS = 50
 CHARACTERS, IN_POOL = 50, 14
 SHARE = 0.95  # of the accuracy with all labels
@@ -42,8 +43,9 @@ Rows = tuple[np.ndarray, np.ndarray]  # of the pool and of the test
 def main(arguments: list[str]) -> int:
     """Print a table and save a picture for each classifier; minutes, by the classifiers and the number of seeds."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--data", choices=("mnist", "omniglot"), default="mnist")
-    parser.add_argument("--model", type=Path, help="a checkpoint; without one pixels reduced by PCA")
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--model", type=Path, default=MODEL, help=f"a checkpoint ({MODEL})")
+    parser.add_argument("--control", action="store_true", help="pixels reduced by PCA instead of a network")
     parser.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, default=["forest2", "logistic"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--step", type=int, default=20, help="labels asked for in a round")
@@ -53,11 +55,13 @@ def main(arguments: list[str]) -> int:
     try:
         if given.seeds < 2:
             raise UserError("an interval takes at least two seeds")
-        table, drawn, start = _mnist() if given.data == "mnist" else _omniglot()
-        embedded = _embeddings(table, given.model)
-        labels = table.labels.numpy()
-        for name in given.classifiers:
-            _measure(given, name, embedded, labels, drawn, start, table.name)
+        if given.control or (given.model == MODEL and not MODEL.exists()):
+            given.model = None
+        for data in given.data:
+            table, drawn, start = DATA[data]()
+            embedded = _embeddings(table, given.model)
+            for name in given.classifiers:
+                _measure(given, name, embedded, table.labels.numpy(), drawn, start, table.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -88,6 +92,9 @@ def _omniglot() -> tuple[Table, Callable[[int], Rows], int]:
         return np.flatnonzero(chosen & pooled), np.flatnonzero(chosen & ~pooled)
 
     return table, drawn, CHARACTERS
+
+
+DATA = {"mnist": _mnist, "omniglot": _omniglot}
 
 
 def _embeddings(table: Table, checkpoint: Path | None) -> Callable[[np.ndarray, np.ndarray], Rows]:
@@ -142,7 +149,7 @@ def _measure(
     drawing = {strategy: _curve(asked, np.stack(curves)) for strategy, curves in accuracies.items()}
     title = f"{data}, {'PCA of pixels' if given.model is None else 'network'}, {name}: {given.seeds} seeds"
     kind = "pca" if given.model is None else "network"
-    picture = save(learning_curves(drawing, float(np.mean(full)), title), given.out / f"{given.data}-{kind}-{name}.png")
+    picture = save(learning_curves(drawing, float(np.mean(full)), title), given.out / f"{data}-{kind}-{name}.png")
     print(picture)
 
 

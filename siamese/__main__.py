@@ -17,13 +17,15 @@ COMMANDS = {
     "export": "write a trained network as an ONNX file",
     "novelty": "tell which images show nothing that known images show",
     "label": "sort images by class, and put aside those that a person had better look at",
+    "demo": "serve a page to draw on, to this machine only",
 }
 # Those with a main() of their own, which takes what follows the command.
 _OWN = {
     "study": "siamese.study.cli",
     "export": "siamese.export",
-    "novelty": "siamese.novelty_command",
+    "novelty": "siamese.commands.novelty",
     "label": "siamese.active.label",
+    "demo": "siamese.demo.cli",
 }
 
 

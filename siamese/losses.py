@@ -27,6 +27,11 @@ class Loss(nn.Module, ABC):
         """Whether training with this loss makes this similarity meaningful."""
         return True
 
+    def logits(self, embeddings: Tensor) -> Tensor | None:
+        """What the loss thinks of each class, ``[B, C]`` before the softmax, of embeddings ``[B, D]``; None if it knows no
+        classes."""
+        return None
+
     @abstractmethod
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
@@ -127,7 +132,6 @@ class MetricLearning(Loss):
             return self.loss(embeddings, labels, mined)
 
     def logits(self, embeddings: Tensor) -> Tensor | None:
-        """What the loss thinks of each class, ``[B, C]``, of embeddings ``[B, D]``; None if it knows no classes."""
         if hasattr(self.loss, "get_logits"):
             return self.loss.get_logits(embeddings)  # type: ignore[operator]
         proxies = getattr(self.loss, "proxies", None)
@@ -156,13 +160,19 @@ class Softmax(Loss):
         return not any(True for _ in similarity.parameters())
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """``[B, C]``, before the softmax, of embeddings ``[B, D]``."""
         return self.linear(embeddings)
 
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
     ) -> Tensor:
-        return F.cross_entropy(self.logits(embeddings).float(), labels, label_smoothing=self.smoothing)
+        """The loss of a batch. Raises UserError for a label beyond the classes, which a GPU finds out in its own way."""
+        try:
+            return F.cross_entropy(self.logits(embeddings).float(), labels, label_smoothing=self.smoothing)
+        except IndexError as error:
+            raise UserError(
+                f"Softmax knows {self.linear.out_features} classes, and label {int(labels.max())} is beyond them; say as many "
+                "classes as teach, times data.symmetries"
+            ) from error
 
 
 def least_radius(probability: float, classes: int) -> float:

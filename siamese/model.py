@@ -59,6 +59,7 @@ class Model:
             class: models of equal fingerprints give equal images equal embeddings and scores.
         network: images ``float32 [B, C, H, W]`` in [0, 1] to embeddings ``[B, D]``, on ``device``.
         similarity: scores embeddings, on the CPU.
+        loss: what taught the network, on the CPU; it may know classes.
         embedding_size: D.
         preprocessing: how an image file becomes pixels of a table.
         image_size: side in pixels of the squares to which those are resized for the network; None: they are not.
@@ -80,6 +81,7 @@ class Model:
         self.path, self.device, self.dataset = path, torch.device(device), dataset
         self.preprocessing, self.image_size, self.operating_point = preprocessing, image_size, operating_point
         self.similarity: Similarity = system.similarity
+        self.loss = system.loss
         self.fingerprint = _fingerprint(system.network, system.similarity, preprocessing, image_size)
         self.network = system.network.to(self.device)
         self.embedding_size = int(system.network.embedding_size)  # type: ignore[arg-type]
@@ -169,6 +171,13 @@ class Model:
     def probability(self, scores: Tensor) -> Tensor | None:
         """The calibrated probability of "same", ``float64 [...]``, of scores ``[...]``; None without an operating point."""
         return None if self.operating_point is None else self.operating_point.probability(scores)
+
+    @torch.no_grad()
+    def class_probabilities(self, embeddings: Tensor) -> Tensor | None:
+        """The softmax ``float64 [N, C]`` of what the loss thinks of each class that was taught, of embeddings ``[N, D]`` on the
+        CPU; None where it knows no classes."""
+        logits = self.loss.logits(embeddings)
+        return None if logits is None else logits.double().softmax(1)
 
     @torch.no_grad()
     def _embed(self, pixels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Every YAML in experiments/ builds, trains two steps on a few generated characters, and reports."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from PIL import Image
 
 from siamese.__main__ import main
 from siamese.datasets.att_faces import AttFaces
-from siamese.datasets.base import Splits
+from siamese.datasets.base import DataSet, Splits
 from siamese.datasets.cartoons import Cartoons
+from siamese.datasets.cifar10 import Cifar10
 from siamese.datasets.glyphs import Glyphs
-from siamese.datasets.mnist import Mnist
+from siamese.datasets.mnist import FashionMnist, Mnist
 from siamese.datasets.omniglot import Omniglot
+from siamese.errors import DataUnavailable
 from siamese.tables import Table
 
 YAMLS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
@@ -34,6 +37,8 @@ def few_characters(monkeypatch, tmp_path):
     monkeypatch.setattr(Omniglot, "official_runs", lambda self, test: None)
     monkeypatch.setattr(Mnist, "load", lambda self: digits)
     monkeypatch.setattr(Mnist, "split", lambda self, table: closed_split(table))
+    monkeypatch.setattr(FashionMnist, "load", lambda self: dataclasses.replace(digits, name="clothes"))
+    monkeypatch.setattr(Cifar10, "load", absent)
     for row in range(0, len(table), 50):
         folder = tmp_path / "images" / f"class {table.labels[row] // 10}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +48,10 @@ def few_characters(monkeypatch, tmp_path):
 
 
 small_split = Glyphs(alphabets=5).split
+
+
+def absent(source: DataSet) -> Table:
+    raise DataUnavailable("not here")
 
 
 def closed_split(table: Table) -> Splits:

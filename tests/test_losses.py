@@ -207,3 +207,9 @@ def test_losses_that_know_classes_say_so():
         assert logits.shape == (12, 4)
         assert (logits.argmax(1) == labels).double().mean() > 0.7  # a quarter by chance
     assert MetricLearning(SupConLoss()).logits(embeddings) is None
+
+
+def test_softmax_with_fewer_classes_than_the_data_says_so():
+    loss = Softmax(3, 2)
+    with pytest.raises(UserError, match="Softmax knows 3 classes, and label 5 is beyond them"):
+        loss(loss.similarity(2), torch.zeros(2, 2), torch.tensor([0, 5]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -73,9 +71,8 @@ class Classification(Evaluator):
 
 def logits(system: Siamese, embeddings: Tensor) -> Tensor:
     """``float32 [N, C]`` of embeddings ``[N, D]``. Raises UserError where the loss knows no classes."""
-    known: Any = getattr(system.loss, "logits", lambda _: None)
     with torch.no_grad():
-        found = known(embeddings)
+        found = system.loss.logits(embeddings)
     if found is None:
         raise UserError(
             f"{type(system.loss).__name__} knows no classes to name; Classification takes Softmax or a loss of "

@@ -153,7 +153,7 @@ def _titles(arms: list[dict[str, Any]]) -> list[str]:
 
 
 def _rows(arm: dict[str, Any], columns: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each method with its figures as ``mean ± deviation``, a dash where one was not measured."""
+    """Each method with its figures as ``mean ± deviation``, of one seed without, a dash where one was not measured."""
     for name, figures in arm["methods"].items():
         yield name, [_shown(figures.get(key), FIGURES[key][1]) for key in columns]
 
@@ -165,10 +165,9 @@ def _seeds(arm: dict[str, Any]) -> str:
 def _shown(figure: dict[str, Any] | None, decimals: int | None) -> str:
     if figure is None:
         return "–"
-    mean, deviation = figure["mean"], figure["deviation"]
-    if decimals is None:
-        return f"{mean:.3f} ± {deviation:.3f}"
-    return f"{100 * mean:.{decimals}f} ± {100 * deviation:.{decimals}f}"
+    unit, places = (1, 3) if decimals is None else (100, decimals)
+    spread = f" ± {unit * figure['deviation']:.{places}f}" if len(figure["values"]) > 1 else ""
+    return f"{unit * figure['mean']:.{places}f}{spread}"
 
 
 def table(arms: list[dict[str, Any]]) -> str:
