@@ -71,7 +71,7 @@ def trained(folder: Path, config: str, *options: str) -> Model:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory, omniglot) -> tuple[Digits, OneShot]:
-    """Networks of a minute's training on the real MNIST and Omniglot."""
+    """Networks of half a minute's training on the real MNIST and Omniglot."""
     _real(Mnist().load)
     runs = tmp_path_factory.mktemp("runs")
     only = "--trainer.callbacks"
@@ -79,7 +79,8 @@ def models(tmp_path_factory, omniglot) -> tuple[Digits, OneShot]:
     digits = trained(runs / "mnist", "mnist.yaml", "--trainer.max_epochs", "2", only, json.dumps([classes]))
     pairs = {"class_path": "siamese.evaluation.Verification", "init_args": {"pairs": 2000, "bootstrap": 0}}
     short = ("--trainer.max_epochs", "1", "--data.sampler.steps", "80", "--checkpoint.monitor", "val/auc")
-    one_shot = trained(runs / "omniglot", "omniglot.yaml", *short, only, json.dumps([pairs]))
+    few = ("--data.source.val", '["Angelic", "Keble", "Oriya"]', "--data.source.test", '["Atlantean"]')
+    one_shot = trained(runs / "omniglot", "omniglot.yaml", *short, *few, only, json.dumps([pairs]))
     return Digits(digits), OneShot(one_shot)
 
 

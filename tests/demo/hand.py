@@ -66,6 +66,7 @@ def asks(request, path: str, strokes: int) -> bool:
 
 def shot(page: Page, name: str) -> None:
     ARTEFACTS.mkdir(exist_ok=True)
+    page.wait_for_load_state("networkidle")  # the answer to the last stroke is there
     page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
 
 

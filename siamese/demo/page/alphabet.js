@@ -1,6 +1,6 @@
 // The second tab: symbols taught by one drawing each. The page keeps them, the server does not.
 
-import { Newest, bar, element, percent, trouble, verdict } from "./ask.js";
+import { Newest, bar, element, figure, percent, trouble, verdict } from "./ask.js";
 import { Pad, paint } from "./pad.js";
 import { packed, unpacked } from "./file.js";
 
@@ -10,30 +10,30 @@ export function alphabetTab(panel) {
   const list = panel.querySelector(".supports"), name = panel.querySelector("#symbol-name");
   const teachButton = panel.querySelector(".teach button"), file = panel.querySelector("input[type=file]");
   const buttons = Object.fromEntries([...panel.querySelectorAll("[data-do]")].map((each) => [each.dataset.do, each]));
-  let supports = restored(), limits = { fewest: 2, most: 20 }, ready = false;
+  let supports = restored(), limits = { fewest: 2, most: 20 };
   const newest = new Newest(show, (sentence) => trouble(panel, sentence));
   const pad = new Pad(panel.querySelector(".pad"), ask);
 
   const names = () => new Set(supports.map((support) => support.name));
 
   function ask() {
+    const drawn = pad.strokes.length > 0;
+    teachButton.disabled = !drawn;
+    if (drawn && names().size >= limits.fewest) return newest.ask("api/alphabet", { supports, probe: pad.strokes });
     newest.forget();
     list.querySelectorAll("li").forEach((item) => item.classList.remove("best"));
     list.querySelectorAll(".score, .bar").forEach((each) => each.replaceChildren());
-    teachButton.disabled = !pad.strokes.length;
-    if (!pad.strokes.length) verdict(panel, "", "Waiting for a drawing.");
-    else if (names().size < limits.fewest) verdict(panel, "", "Name it and teach it. Two symbols are needed before it can tell them apart.");
-    else newest.ask("api/alphabet", { supports, probe: pad.strokes });
+    verdict(panel, "", drawn ? "Name it and teach it. It takes two symbols to tell them apart." : "Waiting for a drawing.");
   }
 
   function show({ name: found, threshold, supports: told }) {
     const scores = told.map((each) => each.score), best = scores.indexOf(Math.max(...scores));
-    const chance = `similarity ${scores[best].toFixed(2)}, threshold ${threshold.toFixed(2)}, probability ${percent(told[best].probability)}`;
+    const chance = `similarity ${figure(scores[best])}, threshold ${figure(threshold)}, probability ${percent(told[best].probability)}`;
     if (found === null) verdict(panel, "None of these", `The nearest is ${supports[best].name}: ${chance}.`, "no");
     else verdict(panel, found, `${chance[0].toUpperCase()}${chance.slice(1)}.`);
     [...list.children].forEach((item, place) => {
       item.classList.toggle("best", found !== null && place === best);
-      item.querySelector(".score").textContent = `${scores[place].toFixed(2)} · ${percent(told[place].probability)}`;
+      item.querySelector(".score").textContent = `${figure(scores[place])} · ${percent(told[place].probability)}`;
       item.querySelector(".bar").replaceWith(bar(told[place].probability));
     });
   }
@@ -125,7 +125,7 @@ export function alphabetTab(panel) {
     pad,
     refresh({ fewest, most, threshold, threshold_from: from }) {
       limits = { fewest, most };
-      panel.querySelector(".threshold").textContent = `A drawing is named if its similarity to a symbol is at least ${threshold.toFixed(2)} (${from}).`;
+      panel.querySelector(".threshold").textContent = `A drawing is named if its similarity to a symbol is at least ${figure(threshold)} (${from}).`;
       ask();
     },
   };

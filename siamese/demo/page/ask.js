@@ -65,6 +65,11 @@ export function bar(share) {
   return made;
 }
 
+// A similarity with two digits, and no minus before nothing.
+export function figure(score) {
+  return score.toFixed(2).replace(/^-(0\.00)$/, "$1");
+}
+
 // A probability in per cent; none is ever quite 0 or 100.
 export function percent(share) {
   const value = 100 * share;

@@ -40,11 +40,11 @@ export function pairTab(panel) {
 
   function ask() {
     const [first, second] = sides.map(content);
+    if (first && second) return newest.ask("api/pair", { first, second });
     newest.forget();
     figures.replaceChildren();
     threshold.textContent = "";
-    if (first && second) newest.ask("api/pair", { first, second });
-    else verdict(panel, "", first || second ? "Waiting for the other one." : "Waiting for two drawings or images.");
+    verdict(panel, "", first || second ? "Waiting for the other one." : "Waiting for two drawings or images.");
   }
 
   function show({ same, score, probability, threshold: bar, threshold_from: from }) {
