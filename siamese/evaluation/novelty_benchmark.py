@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,10 @@ from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 from siamese.tables import Table, resized_images
 
-EMBEDDINGS, PIXELS, DISTANCE, SOFTMAX = "LOF of embeddings", "LOF of pixels", "k-NN distance", "softmax probability"
+FEATURES, EMBEDDINGS, PIXELS = "LOF of features", "LOF of embeddings", "LOF of pixels"
+DISTANCE, SOFTMAX = "k-NN distance", "softmax probability"
 HELD_OUT = "held-out classes"
+Network = Callable[[Tensor], Tensor]
 
 
 class Scores(NamedTuple):
@@ -36,9 +38,11 @@ class Novelty(Evaluator):
     anything known. Test images of taught classes are known. Novel are the test images of other data sets, and those of
     classes that were not taught, if there are any ("held-out classes").
 
-    The detectors: LOF of the embeddings; LOF of the raw pixels, as the network gets them; distance to the k-th nearest training
-    embedding; maximum softmax probability (Hendrycks, Gimpel 2017, A Baseline for Detecting Misclassified and
-    Out-of-Distribution Examples in Neural Networks), where the loss knows classes.
+    The detectors: LOF of the features of all layers, where the network has them: what does not help to tell the taught classes
+    apart is gone from the embedding, not from there (compare Lee et al. 2018, A Simple Unified Framework for Detecting
+    Out-of-Distribution Samples and Adversarial Attacks); LOF of the embeddings; distance to the k-th nearest training
+    embedding; LOF of the raw pixels, as the network gets them; maximum softmax probability (Hendrycks, Gimpel 2017, A Baseline
+    for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks), where the loss knows classes.
 
     Args:
         novel: data sets whose test images are novel, made grey where the network takes one channel, and of the network's size.
@@ -108,25 +112,27 @@ class Novelty(Evaluator):
         taught = torch.isin(test.labels, train.classes)
         pixels = {"train": data.resized["train"].images[: len(train)], "known": data.resized["test"].images[taught]}
         pixels |= {name: as_seen(table.images, shape) for name, table in self.novel.items()}
-        vectors = {"train": _embedded(system, data.originals(system.device)), "known": system.embeddings("test").cpu()}
-        vectors["known"] = vectors["known"][taught]
-        for name in self.novel:
-            batches = (chunk.to(system.device).float().div_(255) for chunk in pixels[name].split(data.eval_batch))
-            vectors[name] = _embedded(system, batches)
+
+        def embedded(network: Network) -> dict[str, Tensor]:
+            return {name: _embedded(system, network, each, data.eval_batch) for name, each in pixels.items()}
+
+        vectors = embedded(system.network)
         scores = {
             EMBEDDINGS: _scores(LocalOutliers(self.neighbours), vectors),
             DISTANCE: _scores(NearestKnown(self.neighbours), vectors),
         }
+        if features := getattr(system.network, "features", None):
+            scores = {FEATURES: _scores(LocalOutliers(self.neighbours), embedded(features)), **scores}
         if self.pixels:
             flat = {name: each.flatten(1).float().div_(255) for name, each in pixels.items()}
             scores[PIXELS] = _scores(LocalOutliers(self.neighbours), flat)
         if (sure := _surest(system, vectors)) is not None:
             scores[SOFTMAX] = sure
         self.results = {"novelty": self._section(scores, test.name)}
-        self._draw(scores[EMBEDDINGS])
+        self._draw(next(iter(scores.values())))
 
     def _section(self, scores: dict[str, Scores], known: str) -> dict[str, Any]:
-        some = scores[EMBEDDINGS]
+        some = next(iter(scores.values()))
         how = (
             f"detectors fitted on {len(some.train):,} training images; {len(some.known):,} test images of taught classes of "
             f"{known} are known; {self.neighbours} neighbours; rejected at the threshold below which lies a stated share of "
@@ -153,7 +159,7 @@ class Novelty(Evaluator):
         return {"thresholds": bars, "known_rejected": rejected(scores.known), "novel": novel}
 
     def _draw(self, scores: Scores) -> None:
-        """Of the LOF of embeddings, at the greatest contamination, which lets the fewest novel images pass."""
+        """Of the first detector, at the greatest contamination, which lets the fewest novel images pass."""
         assert self.novel is not None
         bars = {f"{100 * share:g} % of training": -threshold(scores.train, share) for share in self.contaminations}
         self.pictures["novelty.png"] = factor_histogram(
@@ -202,10 +208,12 @@ def _spread(table: Table, most: int) -> Table:
     return table.rows(keep)
 
 
-def _embedded(system: Siamese, batches: Iterable[Tensor]) -> Tensor:
-    """Embeddings ``float32 [N, D]`` on the CPU, computed as those of the running test are."""
+def _embedded(system: Siamese, network: Network, images: Tensor, batch: int) -> Tensor:
+    """What the network makes of images ``uint8 [N, C, H, W]``, ``float32 [N, D]`` on the CPU, computed as the embeddings of
+    the running test are."""
     with system.trainer.precision_plugin.forward_context():
-        found = torch.cat([system(batch).float().cpu() for batch in batches])
+        chunks = (chunk.to(system.device).float().div_(255) for chunk in images.split(batch))
+        found = torch.cat([network(chunk).float().cpu() for chunk in chunks])
     if not found.isfinite().all():
         raise UserError("the network's embeddings of novel or training images are not finite")
     return found

@@ -16,7 +16,7 @@ from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
 from siamese.evaluation import Novelty
 from siamese.evaluation.novelty import LocalOutliers, separation, threshold
-from siamese.evaluation.novelty_benchmark import DISTANCE, EMBEDDINGS, HELD_OUT, PIXELS, SOFTMAX, as_seen
+from siamese.evaluation.novelty_benchmark import DISTANCE, EMBEDDINGS, FEATURES, HELD_OUT, PIXELS, SOFTMAX, as_seen
 from siamese.losses import Contrastive, Loss, Softmax
 from siamese.networks import Compact
 from siamese.report import benchmark_table
@@ -96,24 +96,24 @@ def test_what_is_known_and_what_is_novel_and_the_figures_of_lof():
     found, data, system = reported(novelty, Bars(unseen=1), Softmax(4, 16))
     assert found["images"] == {"train": 60, "known": 48, HELD_OUT: 16, "tilted": 64}
     assert found["contaminations"] == [0.01, 0.1]
-    assert list(found["detectors"]) == [EMBEDDINGS, DISTANCE, PIXELS, SOFTMAX]
+    assert list(found["detectors"]) == [FEATURES, EMBEDDINGS, DISTANCE, PIXELS, SOFTMAX]
 
     system.eval()
-
-    def embedded(images):
+    test, train = data.table("test"), data.table("train")
+    for name, network in ((EMBEDDINGS, system.network), (FEATURES, system.network.features)):
         with torch.no_grad():
-            return system.network(images.float() / 255).numpy()
-
-    test = data.table("test")
-    known, held_out = (embedded(test.images[rows]) for rows in (test.labels < 3, test.labels == 3))
-    detector = LocalOutliers(5).fit(embedded(data.table("train").images))
-    bar = threshold(detector.known_scores, 0.1)
-    lof = found["detectors"][EMBEDDINGS]
-    assert lof["thresholds"]["0.1"] == pytest.approx(bar, rel=1e-4)
-    assert lof["known_rejected"]["0.1"] == pytest.approx((detector.score(known) < bar).mean(), abs=0.03)
-    wanted = separation(detector.score(known), detector.score(held_out))
-    assert lof["novel"][HELD_OUT]["auroc"] == pytest.approx(wanted["auroc"], abs=0.01)
-    assert lof["novel"][HELD_OUT]["fpr95"] == pytest.approx(wanted["fpr95"], abs=0.1)
+            known, held_out, taught = (
+                network(images.float() / 255).numpy()
+                for images in (test.images[test.labels < 3], test.images[test.labels == 3], train.images)
+            )
+        detector = LocalOutliers(5).fit(taught)
+        bar = threshold(detector.known_scores, 0.1)
+        lof = found["detectors"][name]
+        assert lof["thresholds"]["0.1"] == pytest.approx(bar, rel=1e-4)
+        assert lof["known_rejected"]["0.1"] == pytest.approx((detector.score(known) < bar).mean(), abs=0.03)
+        wanted = separation(detector.score(known), detector.score(held_out))
+        assert lof["novel"][HELD_OUT]["auroc"] == pytest.approx(wanted["auroc"], abs=0.01)
+        assert lof["novel"][HELD_OUT]["fpr95"] == pytest.approx(wanted["fpr95"], abs=0.1)
     pixels = found["detectors"][PIXELS]["novel"]["tilted"]
     assert (pixels["auroc"], pixels["fpr95"], pixels["rejected"]["0.01"]) == (1.0, 0.0, 1.0), "plain to see"
     assert "novelty.png" in novelty.pictures
@@ -121,10 +121,10 @@ def test_what_is_known_and_what_is_novel_and_the_figures_of_lof():
 
 
 def test_the_surest_accepted_are_drawn_with_their_files():
-    novelty = Novelty([Bars("more bars", channels=3, side=40)], contaminations=[0.01], neighbours=5, most=10)
+    novelty = Novelty([Bars("more bars", channels=3)], contaminations=[0.01], neighbours=5, most=10)
     found, *_ = reported(novelty, Bars(), Softmax(4, 16))
     assert found["images"]["more bars"] == 10
-    lof = found["detectors"][EMBEDDINGS]
+    lof = found["detectors"][FEATURES]
     accepted = 1 - lof["novel"]["more bars"]["rejected"]["0.01"]
     sheet = novelty.pictures["novelty_accepted.png"]
     texts = [text.get_text() for axes in sheet.axes for text in axes.texts]
