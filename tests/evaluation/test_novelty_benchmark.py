@@ -121,7 +121,7 @@ def test_what_is_known_and_what_is_novel_and_the_figures_of_lof():
 
 
 def test_the_surest_accepted_are_drawn_with_their_files():
-    novelty = Novelty([Bars("more bars", channels=3)], contaminations=[0.01], neighbours=5, most=10)
+    novelty = Novelty([Bars("more bars")], contaminations=[0.01], neighbours=5, most=10)
     found, *_ = reported(novelty, Bars(), Softmax(4, 16))
     assert found["images"]["more bars"] == 10
     lof = found["detectors"][FEATURES]
