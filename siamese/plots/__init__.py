@@ -85,15 +85,23 @@ def run_bars(per_run: Sequence[float], title: str) -> Figure:
     return figure
 
 
+# Figures of validation that checkpoints are chosen by.
+VALIDATED = {
+    "val/one_shot": "one-shot accuracy, validation",
+    "val/accuracy": "accuracy, validation",
+    "val/eer": "equal error rate, validation",
+}
+
+
 def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, validation accuracy and learning rate against the step, from the rows of ``metrics.csv``.
 
-    Cells may be missing; ``train/loss``, ``val/loss``, ``val/one_shot`` and ``lr`` are drawn where they are there, and
-    ``val/eer`` where no one-shot accuracy was validated.
+    Cells may be missing; ``train/loss``, ``val/loss``, ``lr`` and the first of ``VALIDATED`` that there is are drawn where they
+    are there.
     """
-    lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", "val/one_shot", "val/eer", "lr")}
-    chosen_by = "val/one_shot" if len(lines["val/one_shot"][0]) else "val/eer"
-    panels = [p for p in (["train/loss", "val/loss"], [chosen_by], ["lr"]) if any(len(lines[n][0]) for n in p)]
+    lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", *VALIDATED, "lr")}
+    chosen_by = [name for name in VALIDATED if len(lines[name][0])][:1]
+    panels = [p for p in (["train/loss", "val/loss"], chosen_by, ["lr"]) if any(len(lines[n][0]) for n in p)]
     figure = new_figure("Training", 9.4, 3.3)
     if not panels:
         axes = figure.subplots()
@@ -105,8 +113,7 @@ def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
         plain_axes(axes)
         for name in panel:
             _line(axes, name, *lines[name])
-        titles = {"val/one_shot": "one-shot accuracy, validation", "val/eer": "equal error rate, validation"}
-        titles["lr"] = "learning rate"
+        titles = {**VALIDATED, "lr": "learning rate"}
         axes.set(xlabel="step", title=titles.get(panel[0], "loss"))
         axes.title.set(fontsize=9.5, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4 if panel == ["lr"] else 6, integer=True))
@@ -127,7 +134,7 @@ def _series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray,
 
 def _line(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
     """One curve; a noisy training loss gets its running mean drawn over it, a validation figure its best marked."""
-    colour = {"train/loss": RIGHT, "val/loss": WRONG, "val/one_shot": RIGHT, "val/eer": RIGHT}.get(name, MUTED)
+    colour = {"train/loss": RIGHT, "val/loss": WRONG, **dict.fromkeys(VALIDATED, RIGHT)}.get(name, MUTED)
     dots = "o" if len(steps) <= 40 and name != "lr" else ""
     if name == "train/loss" and len(steps) > 40:
         axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.35)
@@ -137,8 +144,8 @@ def _line(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
     label = {"train/loss": "training", "val/loss": "validation"}.get(name)
     label = label if len(steps) else None
     axes.plot(steps, values, color=colour, linewidth=1.8, marker=dots, markersize=3.5, label=label)
-    if name in ("val/one_shot", "val/eer") and len(steps):
-        best = int(values.argmax() if name == "val/one_shot" else values.argmin())
+    if name in VALIDATED and len(steps):
+        best = int(values.argmin() if name == "val/eer" else values.argmax())
         axes.yaxis.set_major_formatter(PERCENT)
         label = f"best {100 * values[best]:.2f} % at step {steps[best]:.0f}"
         axes.plot(steps[best], values[best], "D", color=ACCENT, markersize=7, label=label)
