@@ -107,8 +107,9 @@ class Command(LightningCLI):
         if given["logger"] is None:
             own["logger"] = loggers(self.folder, experiment, wandb=fits)
         self._get(self.config_init, "checkpoint").dirpath = str(self.folder / "checkpoints")
+        callbacks = given["callbacks"] or []
         given["callbacks"] = [
-            *(given["callbacks"] or []),
+            *(callbacks if isinstance(callbacks, list) else [callbacks]),  # one may be given by itself
             *self._own_callbacks(config.get("ckpt_path") if fits else None),
         ]
         trainer = super().instantiate_trainer(**own, **kwargs)

@@ -171,3 +171,10 @@ def test_the_program_starts_quickly():
 
 def test_a_dry_run_of_one_batch(tmp_path):
     assert fit(tmp_path, "--trainer.fast_dev_run", "true") == 0
+
+
+def test_one_callback_may_be_given_by_itself(tmp_path):
+    options = ("--trainer.max_epochs", "1", "--checkpoint.monitor", "val/eer", "--checkpoint.mode", "min")
+    assert fit(tmp_path, *options, "--trainer.callbacks", "siamese.evaluation.Verification") == 0
+    found = results_of(tmp_path / "tiny-glyphs" / "latest")
+    assert "verification" in found and "one_shot" not in found
