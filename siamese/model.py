@@ -61,6 +61,7 @@ class Model:
         similarity: scores embeddings, on the CPU.
         loss: what taught the network, on the CPU; it may know classes.
         embedding_size: D.
+        feature_size: F, of the features of all layers; None where the network does not tell them.
         preprocessing: how an image file becomes pixels of a table.
         image_size: side in pixels of the squares to which those are resized for the network; None: they are not.
         dataset: name of what it learned on.
@@ -85,6 +86,7 @@ class Model:
         self.fingerprint = _fingerprint(system.network, system.similarity, preprocessing, image_size)
         self.network = system.network.to(self.device)
         self.embedding_size = int(system.network.embedding_size)  # type: ignore[arg-type]
+        self.feature_size: int | None = getattr(system.network, "feature_size", None) or None
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> Model:
@@ -134,10 +136,15 @@ class Model:
             raise broken[0]
         return self._embed(pixels)
 
-    def embed_files(self, paths: Sequence[str | Path]) -> tuple[Tensor, list[Path], list[BadImage]]:
-        """Embeddings ``float32 [N, D]`` of the files that can be read, their paths, and what is wrong with the others."""
+    def embed_files(
+        self, paths: Sequence[str | Path], features: bool = False
+    ) -> tuple[Tensor, list[Path], list[BadImage]]:
+        """Embeddings ``float32 [N, D]`` of the files that can be read, their paths, and what is wrong with the others.
+
+        With ``features`` those of all layers, ``[N, F]``, in place of embeddings; only where there is a ``feature_size``.
+        """
         pixels, kept, broken = read_images(paths, self.preprocessing)
-        return self._embed(pixels), kept, broken
+        return self._embed(pixels, features), kept, broken
 
     def verify(self, first: Picture, second: Picture, threshold: float | None = None) -> Verdict:
         """Whether two images show the same.
@@ -180,18 +187,19 @@ class Model:
         return None if logits is None else logits.double().softmax(1)
 
     @torch.no_grad()
-    def _embed(self, pixels: Tensor) -> Tensor:
+    def _embed(self, pixels: Tensor, features: bool = False) -> Tensor:
         if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != self.preprocessing.channels:
             raise UserError(
                 f"this model embeds uint8 [N, {self.preprocessing.channels}, H, W], not {pixels.dtype} {list(pixels.shape)}"
             )
-        embeddings = torch.empty(len(pixels), self.embedding_size)
+        network: nn.Module = self.network.features if features else self.network  # type: ignore[assignment]
+        embeddings = torch.empty(len(pixels), (features and self.feature_size) or self.embedding_size)
         # Without TF32, whose 10 bits would move scores across the threshold on some devices only.
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with exact if self.device.type == "cuda" else nullcontext():
             for start in range(0, len(pixels), BATCH):
                 resized = resized_images(pixels[start : start + BATCH].cpu(), self.image_size)
-                batch = self.network(resized.to(self.device).float().div_(255))
+                batch = network(resized.to(self.device).float().div_(255))
                 embeddings[start : start + BATCH] = batch.float().cpu()
         if not embeddings.isfinite().all():
             raise UserError(f"the embeddings of {self.path} are not finite; its training has diverged")

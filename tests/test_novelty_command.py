@@ -67,19 +67,24 @@ def test_strange_images_are_novel_and_known_ones_are_not(detector, best, known, 
     assert "6 images: 6 known, 0 novel" in out
 
 
-def test_as_json_it_is_what_scikit_learn_says(best, known, strange, tmp_path, capsys):
-    code, out, _ = call(
-        capsys, "--model", best, "--known", known, "--probe", strange, known / "1", "--json", "--contamination", "0.1"
-    )
+@pytest.mark.parametrize("features", [True, False])
+def test_as_json_it_is_what_scikit_learn_says(features, best, known, strange, capsys):
+    options = ["--json", "--contamination", "0.1", *([] if features else ["--embeddings"])]
+    code, out, _ = call(capsys, "--model", best, "--known", known, "--probe", strange, known / "1", *options)
     told = json.loads(out)
     model = Model.load(best, "cpu")
-    embedded = model.embed([str(path) for path in sorted(known.rglob("*.png"))]).numpy()
+
+    def vectors(files) -> np.ndarray:
+        return model.embed_files([str(file) for file in files], features)[0].numpy()
+
+    embedded = vectors(sorted(known.rglob("*.png")))
+    assert embedded.shape == (60, model.feature_size if features else model.embedding_size)
     theirs = LocalOutlierFactor(20, algorithm="brute", novelty=True, contamination=0.1).fit(embedded)
-    probes = model.embed([each["file"] for each in told["probes"]]).numpy()
+    probes = vectors(each["file"] for each in told["probes"])
     np.testing.assert_allclose([each["score"] for each in told["probes"]], theirs.score_samples(probes), rtol=1e-3)
     assert [each["novel"] for each in told["probes"]] == (theirs.predict(probes) == -1).tolist()
     assert told["threshold"] == pytest.approx(theirs.offset_, rel=1e-3)
-    assert code == 1
+    assert (code, told["vectors"]) == (1, "features" if features else "embeddings")
     assert {key: told[key] for key in ("schema", "command", "detector", "neighbours", "contamination", "known")} == {
         "schema": 1, "command": "novelty", "detector": "lof", "neighbours": 20, "contamination": 0.1, "known": 60,
     }  # fmt: skip

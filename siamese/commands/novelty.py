@@ -1,8 +1,8 @@
 """``novelty``: which of one's own images show nothing that a folder of known images shows, by a trained network.
 
 ``--json`` writes one JSON object to standard output: ``schema`` (1), ``command``, ``detector``, ``neighbours``,
-``contamination``, ``threshold``, ``known`` (how many images it was fitted on), ``probes`` [{``file``, ``novel``, ``score``}],
-``broken`` [{``file``, ``reason``}] and ``model`` (fingerprint).
+``contamination``, ``threshold``, ``vectors`` (``features`` or ``embeddings``), ``known`` (how many images it was fitted on),
+``probes`` [{``file``, ``novel``, ``score``}], ``broken`` [{``file``, ``reason``}] and ``model`` (fingerprint).
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ class Judged(NamedTuple):
     threshold: float
     known: int
     broken: list[BadImage]
+    vectors: str  # what was compared, features or embeddings
 
 
 def main(arguments: list[str]) -> int:
     """``novelty --model CKPT --known FOLDER --probe FOLDER``: which probes show nothing known; the exit code.
 
-    The detector is fitted on the embeddings of the known images. A probe is novel whose score is below that of all but the
-    contamination of them.
+    The detector is fitted on the features of the known images, or on their embeddings where the network tells no features.
+    A probe is novel whose score is below that of all but the contamination of them.
 
     Raises:
         UserError: there are too few known images, no probe can be read, or the model cannot be loaded.
@@ -68,26 +69,27 @@ def main(arguments: list[str]) -> int:
 
 def _judged(model: Model, given: argparse.Namespace) -> Judged:
     files, probed = ([file for path in paths for file in image_files(path)] for paths in (given.known, given.probe))
-    known, kept, broken = _embedded(model, files)
+    features = model.feature_size is not None and not given.embeddings
+    known, kept, broken = _embedded(model, files, features)
     if len(kept) < LEAST:
         raise UserError(
             f"novelty takes at least {LEAST} known images, since each is compared with {NEIGHBOURS} others; "
             f"{len(kept)} of {len(files)} in {' '.join(map(str, given.known))} can be read"
         )
-    probes, shown, more = _embedded(model, probed)
+    probes, shown, more = _embedded(model, probed, features)
     if not shown:
         raise UserError(f"none of the images of {' '.join(map(str, given.probe))} could be read")
     detector = DETECTORS[given.detector]()
     detector.fit(known.numpy())
     bar, scores = threshold(detector.known_scores, given.contamination), detector.score(probes.numpy())
-    return Judged(shown, scores, scores < bar, bar, len(kept), broken + more)
+    return Judged(shown, scores, scores < bar, bar, len(kept), broken + more, "features" if features else "embeddings")
 
 
 def _json(judged: Judged, given: argparse.Namespace, fingerprint: str) -> str:
     each = zip(judged.files, judged.novel, judged.scores, strict=True)
     told = {
         "schema": SCHEMA, "command": "novelty", "detector": given.detector, "neighbours": NEIGHBOURS,
-        "contamination": given.contamination, "threshold": judged.threshold, "known": judged.known,
+        "contamination": given.contamination, "threshold": judged.threshold, "vectors": judged.vectors, "known": judged.known,
         "probes": [{"file": str(file), "novel": bool(new), "score": float(score)} for file, new, score in each],
         "broken": [{"file": error.where, "reason": error.reason} for error in judged.broken],
         "model": fingerprint,
@@ -106,7 +108,8 @@ def _text(judged: Judged, given: argparse.Namespace) -> str:
     return (
         f"{aligned([('probe', '', 'score', 'threshold'), *rows])}\n"
         f"{len(rows):,} images: {len(rows) - novel:,} known, {novel:,} novel{left}\n"
-        f"{_SAID[given.detector]}; {100 * given.contamination:g} % of {judged.known:,} known images score below the threshold"
+        f"{_SAID[given.detector]}, by their {judged.vectors}; {100 * given.contamination:g} % of {judged.known:,} known images "
+        "score below the threshold"
     )
 
 
@@ -141,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
         default="lof",
         help="local outlier factor (lof), or distance to the k-th nearest known image (knn)",
     )
+    parser.add_argument(
+        "--embeddings",
+        action="store_true",
+        help="compare the embeddings, even where the network tells the features of all its layers, in which more is left of "
+        "what was not taught",
+    )
     parser.add_argument("--json", action="store_true", help="write JSON instead of text")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the probes, the most novel first")
     return parser
@@ -156,9 +165,9 @@ def _share(text: str) -> float:
 _share.__name__ = "share above 0 and up to 0.5"  # argparse: invalid … value
 
 
-def _embedded(model: Model, files: list[Path]) -> tuple[Tensor, list[Path], list[BadImage]]:
+def _embedded(model: Model, files: list[Path], features: bool) -> tuple[Tensor, list[Path], list[BadImage]]:
     """As ``Model.embed_files``; what cannot be read is named."""
-    found, kept, broken = model.embed_files(files)
+    found, kept, broken = model.embed_files(files, features)
     for error in broken:
         print(f"left out {printable(str(error))}", file=sys.stderr)
     return found, kept, broken

@@ -14,7 +14,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 @pytest.fixture
-def bench(monkeypatch, make_table):
+def bench(monkeypatch, make_table, tmp_path):
     """With 4 classes of 20 images as MNIST, each class of a brightness of its own."""
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
     import bench_active
@@ -23,7 +23,8 @@ def bench(monkeypatch, make_table):
     table.images.copy_(table.images // 8 + (60 * table.labels).byte()[:, None, None, None])
     rows = np.arange(len(table))
     monkeypatch.setattr(bench_active, "COMPONENTS", 5)
-    monkeypatch.setattr(bench_active, "_mnist", lambda: (table, lambda seed: (rows[::2], rows[1::2]), 4))
+    monkeypatch.setattr(bench_active, "DATA", {"mnist": lambda: (table, lambda seed: (rows[::2], rows[1::2]), 4)})
+    monkeypatch.chdir(tmp_path)  # where no network has been trained
     yield bench_active
     sys.modules.pop("bench_active")
 
@@ -37,7 +38,7 @@ def test_it_tells_the_labels_each_strategy_needs_beside_random(bench, tmp_path, 
     assert columns.split()[0] == "strategy"
     assert [line.split()[0] for line in lines] == list(STRATEGIES)
     assert all(line.split() == [line.split()[0], "4", "(4-4)", "4", "100.0", "%", "(100.0-100.0)"] for line in lines)
-    assert picture == str(tmp_path / "mnist-pca-nearest.png")
+    assert picture == str(tmp_path / "tiny-pca-nearest.png")
     assert Path(picture).read_bytes().startswith(b"\x89PNG")
 
 
@@ -67,6 +68,6 @@ def test_bad_questions(bench, monkeypatch, capsys):
     def missing():
         raise DataUnavailable("mnist is out of reach")
 
-    monkeypatch.setattr(bench, "_mnist", missing)
+    monkeypatch.setitem(bench.DATA, "mnist", missing)
     assert bench.main([]) == 2
     assert "error: mnist is out of reach" in capsys.readouterr().err
