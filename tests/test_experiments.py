@@ -28,7 +28,8 @@ def few_characters(monkeypatch, tmp_path):
     """Omniglot and the glyphs made small, drawn faces for the photographed ones, and a folder of images."""
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "data"))
     small = Glyphs(alphabets=5, characters=(20, 20))
-    table, digits = small.load(), Glyphs(alphabets=5, characters=(2, 2), drawers=80, size=28).load()
+    table = small.load()
+    digits = dataclasses.replace(Glyphs(alphabets=5, characters=(2, 2), drawers=80, size=28).load(), name="digits")
     for source in (Glyphs, Omniglot):
         monkeypatch.setattr(source, "load", lambda self: table)
         monkeypatch.setattr(source, "split", lambda self, table: small_split(table))
