@@ -3,10 +3,10 @@
 from siamese.evaluation.all_pairs import AllPairs
 from siamese.evaluation.benchmark import OneShot
 from siamese.evaluation.classification import Classification
+from siamese.evaluation.maps import EmbeddingMap, PointMap
 from siamese.evaluation.novelty_benchmark import Novelty
-from siamese.evaluation.point_map import PointMap
 from siamese.evaluation.tutorial import TutorialAccuracy
-from siamese.evaluation.verify import EmbeddingMap, Verification
+from siamese.evaluation.verify import Verification
 
 __all__ = [
     "AllPairs",

@@ -1,4 +1,4 @@
-"""Verification and the map of embeddings: evaluators over the embedded test split."""
+"""Verification: an evaluator over the embedded test split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from siamese.errors import UserError
@@ -17,7 +16,6 @@ from siamese.evaluation.calibration import BINS, OperatingPoint, choose_operatin
 from siamese.evaluation.evaluator import Evaluator, visible
 from siamese.evaluation.split_pairs import SplitPairs
 from siamese.evaluation.verification import Roc, accuracy, balanced_accuracy, rates, roc
-from siamese.plots.images import embedding_map
 from siamese.plots.verification import MOST_PAIRS, JudgedPair, det, pair_sheet, score_histogram
 from siamese.plots.verification import reliability as reliability_picture
 from siamese.plots.verification import roc as roc_picture
@@ -209,45 +207,3 @@ def _judged(table: Table, rows: Tensor, score: float, point: OperatingPoint) -> 
     images, (first, second) = visible(table, rows), rows.tolist()
     probability = float(point.probability(torch.tensor(score)))
     return JudgedPair(images[0], images[1], table.file_names[first], table.file_names[second], score, probability)
-
-
-class EmbeddingMap(Evaluator):
-    """A t-SNE picture of test embeddings (van der Maaten, Hinton 2008).
-
-    Args:
-        classes: classes of each of the groups shown.
-        groups: how many groups.
-        images: of each class.
-        seed: of the choice and of t-SNE.
-    """
-
-    def __init__(self, classes: int = 6, groups: int = 10, images: int = 12, seed: int = 0) -> None:
-        super().__init__()
-        self.classes, self.groups, self.images, self.seed = classes, groups, images, seed
-
-    def report(self, system: Siamese, data: FewShotData) -> None:
-        table, draw = data.table("test"), generator(self.seed)
-        chosen: list[int] = []
-        groups = table.groups.unique()
-        for group in groups[torch.randperm(len(groups), generator=draw)[: self.groups]]:
-            labels = table.labels[table.groups == group].unique()
-            for label in labels[torch.randperm(len(labels), generator=draw)[: self.classes]]:
-                chosen += (table.labels == label).nonzero().flatten()[: self.images].tolist()
-        if len(chosen) < 10:
-            return
-        rows = torch.tensor(chosen)
-        vectors = system.embeddings("test").cpu()[rows]
-        distances = -system.similarity.cpu()(vectors, vectors)
-        # t-SNE asks for distances: zero for an image and itself, none below.
-        distances = (distances - distances.diagonal().mean()).clamp_min(0).fill_diagonal_(0)
-        perplexity = min(15.0, (len(rows) - 1) / 3)
-        points = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=self.seed).fit_transform(
-            ((distances + distances.T) / 2).detach().numpy()
-        )
-        dark = visible(table, rows)
-        dark = dark if dark.ndim == 3 else 255 - dark.mean(axis=3)  # each thumbnail is drawn in one colour, its class's
-        # In a table of one group it is the classes that have colours.
-        shown, names = (table.groups, table.group_names) if len(groups) > 1 else (table.labels, table.class_names)
-        self.pictures["embedding_map.png"] = embedding_map(
-            points, shown[rows].numpy(), names, dark, "Test embeddings, t-SNE"
-        )

@@ -7,7 +7,7 @@ from siamese.augment import Affine
 from siamese.datasets.base import DataSet, Splits
 from siamese.errors import UserError
 from siamese.evaluation import Classification, PointMap
-from siamese.evaluation.point_map import places
+from siamese.evaluation.maps import places
 from siamese.losses import Contrastive, Softmax
 from siamese.networks import Compact
 from siamese.sampling.batches import Shuffled
