@@ -1,5 +1,6 @@
 """``python -m siamese demo``: which models, which port, and how it ends."""
 
+import functools
 import os
 import signal
 import socket
@@ -65,7 +66,9 @@ def test_without_models_it_serves_says_so_and_ends_quietly(tmp_path):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "siamese", "demo", "--runs", str(tmp_path), "--port", str(port)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as running:
+    # Tests that run in the background of a shell ignore Ctrl-C, and so would what they start.
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment, preexec_fn=heeding) as running:
         try:
             assert running.stdout is not None and running.stderr is not None
             lines = [running.stdout.readline() for _ in range(2)]
