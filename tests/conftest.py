@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from siamese.__main__ import main
 from siamese.datasets import registry
 from siamese.datasets.omniglot import Omniglot
 from siamese.errors import DataUnavailable
+from siamese.losses import Contrastive
+from siamese.networks import Compact
 from siamese.sampling.episodes import Episodes
+from siamese.systems import Siamese
 from siamese.tables import Table
 
 
@@ -72,6 +76,25 @@ def best(tmp_path_factory) -> Path:
     ]
     assert main(arguments) == 0
     return (runs / "tiny-glyphs" / "latest").resolve() / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory) -> Path:
+    """The checkpoint of a small network that has learned nothing."""
+    torch.manual_seed(0)
+    network = Compact((4, 8), 6, image_size=20)
+    config = {
+        "network": {
+            "class_path": "siamese.networks.Compact",
+            "init_args": {"widths": [4, 8], "embedding_size": 6, "image_size": 20},
+        },
+        "loss": {"class_path": "siamese.losses.Contrastive"},
+    }
+    entry = {"height": 28, "width": 24, "colour": False, "invert": True, "fit": "pad", "image_size": 20}
+    about = {"config": yaml.safe_dump({"model": config}), "preprocessing": entry, "dataset": "tiny"}
+    path = tmp_path_factory.mktemp("model") / "best.ckpt"
+    torch.save({"state_dict": Siamese(network, Contrastive()).state_dict(), "siamese": about}, path)
+    return path
 
 
 def _real(load):

@@ -9,7 +9,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-import yaml
 from PIL import Image
 from torch import nn
 
@@ -180,20 +179,9 @@ def test_a_network_that_cannot_be_exported_and_packages_that_are_missing(tmp_pat
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_the_command(tmp_path, images, capsys):
-    network = Compact((4, 8), 6, image_size=20)
-    config = {
-        "network": {
-            "class_path": "siamese.networks.Compact",
-            "init_args": {"widths": [4, 8], "embedding_size": 6, "image_size": 20},
-        },
-        "loss": {"class_path": "siamese.losses.Contrastive"},
-    }
-    entry = {"height": 28, "width": 24, "colour": False, "invert": True, "fit": "pad", "image_size": 20}
-    about = {"config": yaml.safe_dump({"model": config}), "preprocessing": entry, "dataset": "tiny"}
-    torch.save({"state_dict": Siamese(network, Contrastive()).state_dict(), "siamese": about}, tmp_path / "best.ckpt")
+def test_the_command(untrained, tmp_path, images, capsys):
     to = tmp_path / "model.onnx"
-    assert main(["--model", str(tmp_path / "best.ckpt"), "--to", str(to), "--images", str(tmp_path / "images")]) == 0
+    assert main(["--model", str(untrained), "--to", str(to), "--images", str(tmp_path / "images")]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 1
     assert f"{to}: differs from the trained network by at most" in said[0]
