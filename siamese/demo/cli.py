@@ -68,7 +68,7 @@ def _digits(given: argparse.Namespace) -> Digits:
     path = given.digits or newest(given.runs, DIGITS)
     if path is None:
         raise UserError(
-            "No trained model is here. `make train-mnist` makes one (about 20 minutes on two cores with SEEDS=1)."
+            "No trained model is here. `make train-mnist` makes one (about 16 minutes on two cores with SEEDS=1)."
         )
     return Digits(Model.load(path), given.contamination)
 
