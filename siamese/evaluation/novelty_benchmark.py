@@ -39,7 +39,7 @@ class Novelty(Evaluator):
     classes that were not taught, if there are any ("held-out classes").
 
     The detectors: LOF of the features of all layers, where the network has them: what does not help to tell the taught classes
-    apart is gone from the embedding, not from there (compare Lee et al. 2018, A Simple Unified Framework for Detecting
+    apart may be gone from the embedding, and still be there (compare Lee et al. 2018, A Simple Unified Framework for Detecting
     Out-of-Distribution Samples and Adversarial Attacks); LOF of the embeddings; distance to the k-th nearest training
     embedding; LOF of the raw pixels, as the network gets them; maximum softmax probability (Hendrycks, Gimpel 2017, A Baseline
     for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks), where the loss knows classes.

@@ -21,8 +21,8 @@ class Whitened(nn.Module):
     fitted in closed form takes its place: directions in which images of one class differ are scaled down, so that the
     covariance within classes becomes the identity (Hatch, Kajarekar, Stolcke 2006, Within-class Covariance Normalization).
 
-    The features of every member of a committee are whitened by themselves: members that learned apart have few directions in
-    common, and the covariance of all would grow with the square of their number.
+    The features of every member of a committee are whitened by themselves: the covariance of all together would grow with the
+    square of their number.
 
     Args:
         network: with ``features`` and ``feature_size`` beside its ``embedding_size``, such as ``Compact`` or a ``Committee``.

@@ -23,6 +23,11 @@ from tqdm import tqdm
 from siamese.errors import UserError
 
 
+def file_name(arm: str) -> str:
+    """The name of an arm in the names of its folder and its pictures."""
+    return "".join(letter if letter.isalnum() else "-" for letter in arm).strip("-")
+
+
 @dataclass(frozen=True)
 class Arm:
     """One of the things compared.
@@ -45,7 +50,7 @@ class Arm:
 
     @property
     def folder(self) -> str:
-        return "".join(letter if letter.isalnum() else "-" for letter in self.name).strip("-")
+        return file_name(self.name)
 
 
 @dataclass(frozen=True)

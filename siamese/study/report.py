@@ -12,7 +12,7 @@ from typing import Any
 import siamese
 from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.report.text import novelty_lines
-from siamese.study import Run
+from siamese.study import Run, file_name
 
 # The figures of a method, what they are called, and with how many decimals in per cent they are shown; None: as they are.
 FIGURES = {
@@ -52,7 +52,7 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
     pictures = {}
     for arm in results["arms"]:
         if arm["far"] and not arm["note"]:
-            stem = stem_of(arm["name"])
+            stem = file_name(arm["name"])
             pictures[f"roc_{stem}"] = curves(arm)
             pictures[f"splits_{stem}"] = splits(arm)
     accuracies = {
@@ -73,7 +73,7 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
         rows=[(arm, list(_rows(arm, _columns(results["arms"])))) for arm in results["arms"]],
         columns=_titles(results["arms"]),
         of_a_run=OF_A_RUN,
-        stem_of=stem_of,
+        file_name=file_name,
         pictures=encoded_pictures(folder / "pictures"),
     )
     path = write_page(folder / "report.html", page)
@@ -87,12 +87,7 @@ def keep_of_a_run(runs: list[Run], folder: Path) -> None:
     for name, run in first.items():
         for stem in OF_A_RUN:
             if (drawn := run.folder / "pictures" / f"{stem}.png").exists():
-                shutil.copyfile(drawn, folder / f"{stem}_{stem_of(name)}.png")
-
-
-def stem_of(arm: str) -> str:
-    """An arm's name in the names of its pictures."""
-    return arm.replace("/", "-").replace(", ", "-").replace(" ", "-")
+                shutil.copyfile(drawn, folder / f"{stem}_{file_name(name)}.png")
 
 
 def summary(runs: list[Run]) -> list[dict[str, Any]]:
