@@ -20,7 +20,7 @@ from siamese.systems.siamese import Siamese
 from siamese.tables import Table, resized_images
 
 FEATURES, EMBEDDINGS, PIXELS = "LOF of features", "LOF of embeddings", "LOF of pixels"
-DISTANCE, SOFTMAX = "k-NN distance", "softmax probability"
+NEAREST_FEATURES, NEAREST_EMBEDDINGS, SOFTMAX = "k-NN of features", "k-NN of embeddings", "softmax probability"
 HELD_OUT = "held-out classes"
 Network = Callable[[Tensor], Tensor]
 
@@ -40,9 +40,9 @@ class Novelty(Evaluator):
 
     The detectors: LOF of the features of all layers, where the network has them: what does not help to tell the taught classes
     apart may be gone from the embedding, and still be there (compare Lee et al. 2018, A Simple Unified Framework for Detecting
-    Out-of-Distribution Samples and Adversarial Attacks); LOF of the embeddings; distance to the k-th nearest training
-    embedding; LOF of the raw pixels, as the network gets them; maximum softmax probability (Hendrycks, Gimpel 2017, A Baseline
-    for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks), where the loss knows classes.
+    Out-of-Distribution Samples and Adversarial Attacks); LOF of the embeddings; of both also the distance to the k-th nearest
+    training image; LOF of the raw pixels, as the network gets them; maximum softmax probability (Hendrycks, Gimpel 2017, A
+    Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks), where the loss knows classes.
 
     Args:
         novel: data sets whose test images are novel, made grey where the network takes one channel, and of the network's size.
@@ -116,13 +116,13 @@ class Novelty(Evaluator):
         def embedded(network: Network) -> dict[str, Tensor]:
             return {name: _embedded(system, network, each, data.eval_batch) for name, each in pixels.items()}
 
-        vectors = embedded(system.network)
-        scores = {
-            EMBEDDINGS: _scores(LocalOutliers(self.neighbours), vectors),
-            DISTANCE: _scores(NearestKnown(self.neighbours), vectors),
-        }
+        scores, vectors = {}, embedded(system.network)
         if features := getattr(system.network, "features", None):
-            scores = {FEATURES: _scores(LocalOutliers(self.neighbours), embedded(features)), **scores}
+            found = embedded(features)
+            scores[FEATURES] = _scores(LocalOutliers(self.neighbours), found)
+            scores[NEAREST_FEATURES] = _scores(NearestKnown(self.neighbours), found)
+        scores[EMBEDDINGS] = _scores(LocalOutliers(self.neighbours), vectors)
+        scores[NEAREST_EMBEDDINGS] = _scores(NearestKnown(self.neighbours), vectors)
         if self.pixels:
             flat = {name: each.flatten(1).float().div_(255) for name, each in pixels.items()}
             scores[PIXELS] = _scores(LocalOutliers(self.neighbours), flat)

@@ -16,7 +16,16 @@ from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
 from siamese.evaluation import Novelty
 from siamese.evaluation.novelty import LocalOutliers, separation, threshold
-from siamese.evaluation.novelty_benchmark import DISTANCE, EMBEDDINGS, FEATURES, HELD_OUT, PIXELS, SOFTMAX, as_seen
+from siamese.evaluation.novelty_benchmark import (
+    EMBEDDINGS,
+    FEATURES,
+    HELD_OUT,
+    NEAREST_EMBEDDINGS,
+    NEAREST_FEATURES,
+    PIXELS,
+    SOFTMAX,
+    as_seen,
+)
 from siamese.losses import Contrastive, Loss, Softmax
 from siamese.networks import Compact
 from siamese.report import benchmark_table
@@ -96,7 +105,14 @@ def test_what_is_known_and_what_is_novel_and_the_figures_of_lof():
     found, data, system = reported(novelty, Bars(unseen=1), Softmax(4, 16))
     assert found["images"] == {"train": 60, "known": 48, HELD_OUT: 16, "tilted": 64}
     assert found["contaminations"] == [0.01, 0.1]
-    assert list(found["detectors"]) == [FEATURES, EMBEDDINGS, DISTANCE, PIXELS, SOFTMAX]
+    assert list(found["detectors"]) == [
+        FEATURES,
+        NEAREST_FEATURES,
+        EMBEDDINGS,
+        NEAREST_EMBEDDINGS,
+        PIXELS,
+        SOFTMAX,
+    ]
 
     system.eval()
     test, train = data.table("test"), data.table("train")
