@@ -39,6 +39,8 @@ class Table:
         sources: ``int64 [N]``, who or what made the image (a drawer, a shot number), from 0.
         class_names, group_names: names by index. A subset keeps the whole list, so that indices keep their meaning.
         file_names: ``N`` names by which a person finds the image again.
+        targets: ``bool [N, L]``, where an image carries several labels at once: which of the ``L`` ``class_names``. ``labels``
+            say nothing then. None where every image is of one class.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Table:
     class_names: tuple[str, ...]
     group_names: tuple[str, ...]
     file_names: tuple[str, ...]
+    targets: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -59,6 +62,11 @@ class Table:
         if wrong or len(self.file_names) != len(self):
             raise DataError(
                 f"{self.name}: {', '.join(wrong) or 'file_names'} must hold one int64 or name for each of {len(self)} images"
+            )
+        several, expected = self.targets, (len(self), len(self.class_names))
+        if several is not None and (several.dtype != torch.bool or several.shape != expected):
+            raise DataError(
+                f"{self.name}: targets must be bool {list(expected)}, not {several.dtype} {list(several.shape)}"
             )
 
     def __len__(self) -> int:
@@ -79,15 +87,25 @@ class Table:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the decoded content: pixels, columns, class and group names; not of the file that carried it."""
         digest = hashlib.sha256(json.dumps([list(self.images.shape), self.class_names, self.group_names]).encode())
-        for column in (*_COLUMNS, "images"):
+        for column in (*self._columns, "images"):
             digest.update(np.ascontiguousarray(getattr(self, column).numpy()).data)
         return digest.hexdigest()
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return _COLUMNS if self.targets is None else (*_COLUMNS, "targets")
+
     def rows(self, keep: Tensor) -> Table:
-        """The table of the rows where ``keep`` (``bool [N]``) is true; labels and names keep their meaning."""
+        """The table of the rows where ``keep`` (``bool [N]``) is true; labels and names keep their meaning.
+
+        Rows that follow one another are a view: those of a memory-mapped table stay on the disk.
+        """
         index = keep.nonzero().flatten()
-        columns = {column: getattr(self, column)[index] for column in ("images", *_COLUMNS)}
-        return dataclasses.replace(self, **columns, file_names=tuple(self.file_names[i] for i in index.tolist()))
+        found = index.tolist()
+        together = bool(found) and found[-1] - found[0] + 1 == len(found)
+        where = slice(found[0], found[-1] + 1) if together else index
+        columns = {column: getattr(self, column)[where] for column in ("images", *self._columns)}
+        return dataclasses.replace(self, **columns, file_names=tuple(self.file_names[i] for i in found))
 
     def of_groups(self, names: Iterable[str]) -> Table:
         """The rows of the named groups. Raises DataError naming a group the table does not have."""
@@ -117,7 +135,7 @@ class Table:
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             np.save(made / "images.npy", self.images.numpy())
-            np.savez(made / "columns.npz", **{column: getattr(self, column).numpy() for column in _COLUMNS})
+            np.savez(made / "columns.npz", **{column: getattr(self, column).numpy() for column in self._columns})
             names = {field: getattr(self, field) for field in ("name", "class_names", "group_names", "file_names")}
             (made / "table.json").write_text(json.dumps(names | {"fingerprint": self.fingerprint}))
             shutil.rmtree(folder, ignore_errors=True)
@@ -135,7 +153,8 @@ class Table:
         try:
             names = json.loads((folder / "table.json").read_text())
             with np.load(folder / "columns.npz") as columns:
-                tensors: dict[str, Any] = {column: torch.from_numpy(columns[column]) for column in _COLUMNS}
+                there = (*_COLUMNS, *(["targets"] if "targets" in columns else []))
+                tensors: dict[str, Any] = {column: torch.from_numpy(columns[column]) for column in there}
             # Copy-on-write: torch wants writable memory, the file must not change.
             images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
             fingerprint = names.pop("fingerprint")
@@ -154,7 +173,7 @@ def concatenated(*tables: Table) -> Table:
     """The rows of several subsets of one table, one after the other."""
     first = tables[0]
     columns: dict[str, Any] = {
-        name: torch.cat([getattr(table, name) for table in tables]) for name in ("images", *_COLUMNS)
+        name: torch.cat([getattr(table, name) for table in tables]) for name in ("images", *first._columns)
     }
     names = tuple(name for table in tables for name in table.file_names)
     return dataclasses.replace(first, **columns, file_names=names)
@@ -164,8 +183,10 @@ def joined(table: Table, extra: Table) -> Table:
     """The rows of both tables, the groups of ``extra`` after those of ``table``. It keeps the name of ``table``.
 
     Raises:
-        DataError: their images have different shapes.
+        DataError: their images have different shapes, or several labels each.
     """
+    if table.targets is not None or extra.targets is not None:
+        raise DataError(f"{table.name} and {extra.name} cannot be joined: their images are to have one class each")
     if table.image_shape != extra.image_shape:
         one, other = ("x".join(map(str, each.image_shape)) for each in (table, extra))
         raise DataError(

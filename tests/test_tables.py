@@ -223,3 +223,43 @@ def test_joined_tables_have_the_classes_and_groups_of_both(tiny, make_table):
 
 def test_no_images_have_any_size(tiny):
     assert tiny.rows(torch.zeros(len(tiny), dtype=torch.bool)).resized(14).images.shape == (0, 1, 14, 14)
+
+
+def several(table: Table) -> Table:
+    """Of two labels: odd rows carry the first, every third the second."""
+    row = torch.arange(len(table))
+    targets = torch.stack([row % 2 == 1, row % 3 == 0], dim=1)
+    return dataclasses.replace(table, class_names=("odd", "third"), labels=torch.zeros_like(row), targets=targets)
+
+
+def test_several_labels_are_kept_cut_and_part_of_the_fingerprint(tiny, tmp_path):
+    table = several(tiny)
+    table.save(tmp_path / "table")
+    loaded = Table.load(tmp_path / "table")
+    assert torch.equal(loaded.targets, table.targets) and same(loaded, table)
+    keep = torch.arange(len(table)) % 5 == 0
+    assert torch.equal(table.rows(keep).targets, table.targets[keep])
+    assert torch.equal(
+        concatenated(table.rows(keep), table.rows(~keep)).targets[: int(keep.sum())], table.targets[keep]
+    )
+    flipped = dataclasses.replace(table, targets=~table.targets)
+    assert len({each.fingerprint for each in (table, flipped, dataclasses.replace(table, targets=None))}) == 3
+    with pytest.raises(DataError, match="one class each"):
+        joined(table, tiny)
+
+
+@pytest.mark.parametrize("wrong", [lambda t: t[:, :1], lambda t: t[1:], lambda t: t.long()])
+def test_targets_of_a_wrong_shape_or_kind(tiny, wrong):
+    table = several(tiny)
+    with pytest.raises(DataError, match="targets must be bool"):
+        dataclasses.replace(table, targets=wrong(table.targets))
+
+
+def test_rows_that_follow_one_another_are_no_copy(tiny, tmp_path):
+    tiny.save(tmp_path / "table")
+    loaded = Table.load(tmp_path / "table")
+    row = torch.arange(len(loaded))
+    part = loaded.rows((row >= 3) & (row < 9))
+    assert part.images.data_ptr() == loaded.images[3:].data_ptr()
+    assert part.file_names == loaded.file_names[3:9] and torch.equal(part.labels, loaded.labels[3:9])
+    assert len(loaded.rows(row < 0)) == 0
