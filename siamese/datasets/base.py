@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from siamese.datasets.pictures import Preprocessing
 from siamese.errors import DataError, UserError
 from siamese.sampling.episodes import Episodes
@@ -55,6 +57,11 @@ class DataSet(ABC):
 
     def official_runs(self, test: Table) -> Episodes | None:
         """The published episodes as rows of ``test``, or None where the data set has none."""
+        return None
+
+    def tiles(self, split: str, table: Table) -> Tensor | None:
+        """``int64 [T, 4]``: rows of the split's table that together make each image to choose by (``val``) or to report on
+        (``test``), always the same; None where an image is one row."""
         return None
 
     def preprocessing(self, table: Table) -> Preprocessing:

@@ -4,6 +4,7 @@ from siamese.evaluation.all_pairs import AllPairs
 from siamese.evaluation.benchmark import OneShot
 from siamese.evaluation.classification import Classification
 from siamese.evaluation.maps import EmbeddingMap, PointMap
+from siamese.evaluation.multilabel import Labels
 from siamese.evaluation.novelty_benchmark import Novelty
 from siamese.evaluation.tutorial import TutorialAccuracy
 from siamese.evaluation.verify import Verification
@@ -12,6 +13,7 @@ __all__ = [
     "AllPairs",
     "Classification",
     "EmbeddingMap",
+    "Labels",
     "Novelty",
     "OneShot",
     "PointMap",

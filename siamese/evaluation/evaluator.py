@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from siamese.errors import UserError
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 from siamese.tables import Table
@@ -24,6 +25,7 @@ class Evaluator(pl.Callback):
     """
 
     chosen_at: int | None = None
+    several = False  # whether it asks which labels an image carries, not which class it is of
 
     def __init__(self) -> None:
         self.results: dict[str, Any] = {}
@@ -45,8 +47,15 @@ class Evaluator(pl.Callback):
         """Score the test split: fill ``results`` and ``pictures``."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage != "predict":
-            self.prepare(_data(trainer))
+        if stage == "predict":
+            return
+        data = _data(trainer)
+        if self.several != (data.targets("test") is not None):
+            carry = "one class" if self.several else "several labels"
+            raise UserError(
+                f"{type(self).__name__} cannot judge {data.table('test').name}, whose images have {carry} each"
+            )
+        self.prepare(data)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if _whole(trainer, pl_module, "val"):
@@ -61,7 +70,7 @@ class Evaluator(pl.Callback):
 
 def _whole(trainer: pl.Trainer, module: pl.LightningModule, split: str) -> bool:
     """Whether the whole split was embedded: in a dry run of a few batches there is nothing to score."""
-    return _system(module).embedded(split) == len(_data(trainer).table(split))
+    return _system(module).embedded(split) == _data(trainer).images(split)
 
 
 def _data(trainer: pl.Trainer) -> FewShotData:
@@ -74,12 +83,17 @@ def _system(module: pl.LightningModule) -> Siamese:
 
 
 def visible(table: Table, rows: Tensor) -> Any:
-    """Images of the rows ``int64 [R]`` for pictures, numpy ``uint8``: of three channels ``[R, H, W, 3]``, of one ``[R, H, W]``.
+    """Images of the rows ``int64 [R]`` for pictures, as ``visible_images`` gives them."""
+    return visible_images(table, table.images[rows])
+
+
+def visible_images(table: Table, chosen: Tensor) -> Any:
+    """Images ``uint8 [R, C, H, W]`` of a table for pictures, numpy ``uint8``: of three channels ``[R, H, W, 3]``, of one
+    ``[R, H, W]``.
 
     Of one channel it is as ``ink`` gives it, 255 for what is drawn dark. A photograph, told by its median pixel, which is
     no empty paper, is turned around, so that its light stays light.
     """
-    chosen = table.images[rows]
     if table.image_shape[0] == 3:
         return chosen.movedim(1, -1).numpy()
     some = table.images[:: max(1, len(table) // 200)]

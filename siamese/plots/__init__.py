@@ -90,6 +90,7 @@ VALIDATED = {
     "val/one_shot": "one-shot accuracy, validation",
     "val/accuracy": "accuracy, validation",
     "val/eer": "equal error rate, validation",
+    "val/exact_match": "all labels right, validation",
 }
 
 

@@ -26,8 +26,8 @@ class IndexBatch(NamedTuple):
     """A batch of ``B`` images before any pixel is touched. A sampler gives a whole epoch, ``[S, B]`` for ``S`` steps.
 
     Attributes:
-        rows: ``int64 [B]`` rows of the table.
-        labels: ``int64 [B]``; a class in another symmetry is another class.
+        rows: ``int64 [B]`` rows of the table; ``[B, 4]`` where each image is a tile of four, as are ``turns`` and ``distort``.
+        labels: ``int64 [B]``; a class in another symmetry is another class. ``bool [B, L]`` where an image carries several.
         turns: ``int64 [B]`` symmetry of the square: quarter turns, plus 4 if mirrored.
         distort: ``bool [B]`` whether augmentation may distort the image.
         pairs: ``int64 [P, 2]`` which images of the batch to compare, or None for all pairs.
@@ -120,21 +120,27 @@ class Shuffled(Sampler):
 
     Args:
         batch: images of a batch; an epoch leaves the last odd ones out.
+        mirror: half of the images are mirror images, which makes no other class of them.
     """
 
-    def __init__(self, batch: int = 128) -> None:
+    def __init__(self, batch: int = 128, mirror: bool = False) -> None:
         if batch < 2:
             raise UserError(f"a batch holds at least 2 images, not {batch}")
-        self.batch = batch
+        self.batch, self.mirror = batch, mirror
 
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
         if (steps := len(table) // self.batch) < 1:
             raise UserError(f"{len(table)} images of {table.name} do not fill one batch of {self.batch}")
+        if symmetries > 1 and (self.mirror or table.targets is not None):
+            raise UserError(f"mirror, and images of several labels, take data.symmetries 1, not {symmetries}")
         draw = generator(seed, epoch)
         rows = torch.randperm(len(table), generator=draw)[: steps * self.batch].view(steps, self.batch)
         drawn = torch.randint(symmetries, rows.shape, generator=draw)
         turns = torch.tensor(SYMMETRIES[symmetries])[drawn]
-        return IndexBatch(rows, table.labels[rows] * symmetries + drawn, turns, torch.ones_like(rows, dtype=torch.bool))
+        if self.mirror:
+            turns = 4 * torch.randint(2, rows.shape, generator=draw)
+        labels = table.labels[rows] * symmetries + drawn if table.targets is None else table.targets[rows]
+        return IndexBatch(rows, labels, turns, torch.ones_like(rows, dtype=torch.bool))
 
 
 class PairBatches(Sampler):

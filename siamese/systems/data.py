@@ -16,6 +16,7 @@ from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
+from siamese.sampling.tiles import tile_targets, tiled
 from siamese.tables import Table, joined
 
 AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
@@ -23,7 +24,7 @@ VIEWS = 2**32 - 2  # stands for the epoch, and the process, in the seeds of furt
 
 
 class RowBatch(NamedTuple):
-    """Rows of a split to embed as they are: ``int64 [B]``."""
+    """Images of a split to embed as they are: ``int64 [B]``, of its rows or its tiles."""
 
     split: str
     rows: Tensor
@@ -82,6 +83,7 @@ class FewShotData(pl.LightningDataModule):
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
         self.official: Episodes | None = None
+        self.tiles: dict[str, Tensor | None] = {}
         self._on_device: dict[tuple[str, torch.device], Tensor] = {}
 
     def prepare_data(self) -> None:
@@ -106,6 +108,7 @@ class FewShotData(pl.LightningDataModule):
         self.fingerprint = table.fingerprint
         self.splits = self.source.split(table)
         self.official = self.source.official_runs(self.splits.test)
+        self.tiles = {split: self.source.tiles(split, self.table(split)) for split in ("val", "test")}
         taught, self.taught_by = self.splits.train, self.splits.train.name
         if self.extra is not None:
             more = self.extra.load()
@@ -117,6 +120,22 @@ class FewShotData(pl.LightningDataModule):
         """The split's table as it was loaded, at its own resolution."""
         assert self.splits is not None, "setup() comes first"
         return getattr(self.splits, split)
+
+    def images(self, split: str) -> int:
+        """How many images of a split are embedded: its rows, or its tiles."""
+        tiles = self.tiles.get(split)
+        return len(self.table(split)) if tiles is None else len(tiles)
+
+    def targets(self, split: str) -> Tensor | None:
+        """``bool [N, L]``: which labels each image of a split carries; None where each is of one class."""
+        table, tiles = self.table(split), self.tiles.get(split)
+        return table.targets if tiles is None else tile_targets(table, tiles)
+
+    def as_loaded(self, split: str, chosen: Tensor) -> Tensor:
+        """``uint8 [R, C, H, W]``: images of a split ``int64 [R]``, its rows or its tiles, at their own resolution."""
+        tiles = self.tiles.get(split)
+        rows = chosen if tiles is None else tiles[chosen]
+        return _together(self.table(split).images[rows.flatten()], rows)
 
     def preprocessing_entry(self) -> dict[str, Any] | None:
         """What a checkpoint holds of how an image file becomes what the network sees."""
@@ -147,7 +166,9 @@ class FewShotData(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: tuple[str, IndexBatch] | RowBatch, dataloader_idx: int) -> Batch:
         """Rows to images, on the device they are needed on."""
         if isinstance(batch, RowBatch):
-            return Batch(self._images(batch.split, batch.rows), batch.split)
+            tiles = self.tiles.get(batch.split)
+            rows = batch.rows if tiles is None else tiles[batch.rows.cpu()].to(batch.rows.device)
+            return Batch(_together(self._images(batch.split, rows.flatten()), rows), batch.split)
         split, index = batch
         images = self._augmented(split, index, self._augmenting(index.rows.device))
         return Batch(images, split, index.labels, index.pairs)
@@ -170,13 +191,13 @@ class FewShotData(pl.LightningDataModule):
             yield self._images("train", rows)
 
     def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator) -> Tensor:
-        """``float [B, C, H, W]``: the images of a batch, each distorted by itself."""
-        images = self._images(split, index.rows)
+        """``float [B, C, H, W]``: the images of a batch, each row of the table distorted by itself."""
+        images, distort = self._images(split, index.rows.flatten()), index.distort.flatten()
         if self.augment is not None:
-            images = self.augment(images, index.turns, index.distort, draw)
+            images = self.augment(images, index.turns.flatten(), distort, draw)
         if self.light is not None:
-            images = self.light(images, index.distort, draw)
-        return images.contiguous(memory_format=torch.channels_last)
+            images = self.light(images, distort, draw)
+        return _together(images, index.rows).contiguous(memory_format=torch.channels_last)
 
     def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:
         trainer = self.trainer
@@ -189,7 +210,7 @@ class FewShotData(pl.LightningDataModule):
         return DataLoader(_Labelled(split, stream), batch_size=None)
 
     def _rows(self, split: str) -> DataLoader:
-        return DataLoader(_Rows(split, len(self.resized[split]), self.eval_batch), batch_size=None)
+        return DataLoader(_Rows(split, self.images(split), self.eval_batch), batch_size=None)
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
         """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
@@ -205,6 +226,11 @@ class FewShotData(pl.LightningDataModule):
 
     def _drawing(self, device: torch.device, *key: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(generator(self.seed, *key, AUGMENT).initial_seed())
+
+
+def _together(images: Tensor, rows: Tensor) -> Tensor:
+    """Images ``[B * T, C, H, W]`` of the rows ``[B]`` or ``[B, T]``; in the latter case as tiles."""
+    return images if rows.ndim == 1 else tiled(images.unflatten(0, tuple(rows.shape)))
 
 
 class _Rows(torch.utils.data.IterableDataset):

@@ -68,6 +68,35 @@ class RMSprop(Optimization):
         return {"optimizer": torch.optim.RMSprop(module.parameters(), lr=self.lr, alpha=0.9, eps=1e-7)}
 
 
+class SGD(Optimization):
+    """Momentum SGD at a constant rate.
+
+    Args:
+        lr: learning rate.
+        momentum: share of the last step that goes into the next.
+    """
+
+    def __init__(self, lr: float = 1e-2, momentum: float = 0.9) -> None:
+        self.lr, self.momentum = lr, momentum
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        return {"optimizer": torch.optim.SGD(module.parameters(), lr=self.lr, momentum=self.momentum)}
+
+
+class Adam(Optimization):
+    """Adam at a constant rate (Kingma, Ba 2015).
+
+    Args:
+        lr: learning rate.
+    """
+
+    def __init__(self, lr: float = 1e-3) -> None:
+        self.lr = lr
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        return {"optimizer": torch.optim.Adam(module.parameters(), lr=self.lr, fused=True)}
+
+
 @dataclass
 class LayerOptions:
     """What a layer does differently; None leaves it as it is for all.

@@ -1,0 +1,114 @@
+"""Several labels an image: from probabilities to decisions, and how good both are. Thresholds come from validation only."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.metrics import precision_recall_curve
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    multilabel_average_precision,
+    multilabel_exact_match,
+    multilabel_f1_score,
+)
+
+HALF = 0.5
+
+
+def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
+    """The one threshold for all labels that gets most images wholly right; of those, one far from where images change.
+
+    An image is wholly right where the threshold lies above all its labels that are not there, and at or below all that are.
+
+    Args:
+        probabilities: float ``[N, L]``.
+        targets: ``bool [N, L]``.
+    """
+    beyond = probabilities.masked_fill(targets, -1.0).amax(1).double()  # the threshold is to be more than that
+    within = probabilities.masked_fill(~targets, 2.0).amin(1).double()  # and no more than that
+    can = beyond < within
+    above, most = beyond[can].sort().values.numpy(), within[can].sort().values.numpy()
+    if len(most) == 0:
+        return HALF
+    right = np.searchsorted(above, most, "left") - np.searchsorted(most, most, "left")
+    best = most[right.argmax()]
+    edges = np.concatenate([above, most, [0.0]])
+    return float((edges[edges < best].max() + min(best, 1.0)) / 2)
+
+
+def label_thresholds(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """``float64 [L]``: for each label the threshold of its highest F1; one half for a label that no image carries.
+
+    Args:
+        probabilities: float ``[N, L]``.
+        targets: ``bool [N, L]``.
+    """
+    found = torch.full((targets.shape[1],), HALF, dtype=torch.float64)
+    for label in targets.any(0).nonzero().flatten().tolist():
+        scores = probabilities[:, label].double().numpy()
+        precision, recall, at = precision_recall_curve(targets[:, label].numpy(), scores)
+        best = at[(2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1].argmax()]
+        found[label] = (max(scores[scores < best], default=0.0) + best) / 2  # between it and the next lower score
+    return found
+
+
+def top_labels(probabilities: Tensor, count: int) -> Tensor:
+    """``bool [N, L]``: the ``count`` likeliest labels of each image, the first of equal ones."""
+    order = probabilities.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return torch.zeros_like(probabilities, dtype=torch.bool).scatter(1, order, True)
+
+
+def decision_figures(said: Tensor, targets: Tensor) -> dict[str, float]:
+    """How good decisions ``bool [N, L]`` are: ``exact_match``, the share of images with all labels right (total accuracy);
+    ``label_accuracy``, the share of labels; ``f1_micro`` over all labels; ``f1_macro``, the mean over labels, of which one
+    that is neither there nor said counts 0."""
+    said, labels = said.long(), targets.shape[1]
+    return {
+        "exact_match": float(multilabel_exact_match(said, targets.long(), labels)),
+        "label_accuracy": float((said.bool() == targets).double().mean()),
+        "f1_micro": float(multilabel_f1_score(said, targets.long(), labels, average="micro")),
+        "f1_macro": float(multilabel_f1_score(said, targets.long(), labels, average="macro")),
+    }
+
+
+def average_precisions(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """``float64 [L]``: area under each label's precision-recall curve by steps; nan for a label that no image carries."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Average precision score for one or more classes")
+        warnings.filterwarnings("ignore", message=".*No positive samples found")
+        found = multilabel_average_precision(
+            probabilities.float(), targets.long(), targets.shape[1], average="none", thresholds=None
+        )
+    return torch.where(targets.any(0), found.double(), torch.nan)
+
+
+def mean_average_precision(probabilities: Tensor, targets: Tensor) -> float:
+    """The mean over the labels that some image carries."""
+    return float(average_precisions(probabilities, targets).nanmean())
+
+
+def log_loss(probabilities: Tensor, targets: Tensor) -> float:
+    """Binary cross-entropy in nats of probabilities ``[N, L]``, the mean over images and labels; no probability is taken to be
+    nearer to 0 or 1 than 1e-7."""
+    sure = probabilities.double().clamp(1e-7, 1 - 1e-7)
+    return float(-torch.where(targets, sure.log(), (1 - sure).log()).mean())
+
+
+def resampled(probabilities: list[Tensor], targets: Tensor, draws: int, seed: int = 0) -> np.ndarray:
+    """``float64 [draws, P]``: mean average precision of each of P predictors on images drawn with replacement, the same
+    images for all of them, so that their differences can be judged as well.
+
+    Args:
+        probabilities: P times float ``[N, L]``.
+        targets: ``bool [N, L]``.
+        draws: how many times.
+        seed: of the draws.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    found = []
+    for _ in range(draws):
+        rows = torch.randint(len(targets), (len(targets),), generator=draw)
+        found.append([mean_average_precision(each[rows], targets[rows]) for each in probabilities])
+    return np.array(found)

@@ -1,0 +1,200 @@
+"""Which of several labels an image carries: an evaluator for losses that know labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siamese.errors import UserError
+from siamese.evaluation.evaluator import Evaluator, visible_images
+from siamese.evaluation.handmade import handmade_predictions
+from siamese.evaluation.intervals import wilson
+from siamese.evaluation.labels import (
+    HALF,
+    average_precisions,
+    best_threshold,
+    decision_figures,
+    label_thresholds,
+    log_loss,
+    resampled,
+    top_labels,
+)
+from siamese.losses import LabelLoss
+from siamese.plots.labels import label_bars, label_sheet
+from siamese.systems.data import FewShotData
+from siamese.systems.siamese import Siamese
+
+NETWORK, BASE_RATES, HANDMADE = "this network", "base rates", "hand-made features"
+AT_HALF, AT_ONE, AT_EACH = "at 0.5", "at one threshold", "at a threshold a label"
+SHOWN = 24  # images of the sheet
+DRAWS = 200  # bootstrap samples
+
+
+class Labels(Evaluator):
+    """How well the labels of images are told, where an image carries several.
+
+    Decisions are made at 0.5, at one threshold for all labels and at one for each label, both chosen on validation images;
+    where all test images carry equally many labels, also by taking that many. Beside the network stands the predictor that
+    gives every image the base rates. On validation images it logs ``val/map``, mean average precision, ``val/exact_match`` (at
+    the best threshold) and ``val/label_accuracy`` (at the same).
+
+    Args:
+        handmade: also what logistic regression makes of hand-made features: a thumbnail and histograms of gradients.
+        intervals: bootstrap intervals of mean average precision, and of its difference from the other predictors'.
+    """
+
+    several = True
+
+    def __init__(self, handmade: bool = False, intervals: bool = True) -> None:
+        super().__init__()
+        self.handmade, self.intervals = handmade, intervals
+        self._stored: dict[str, Any] = {}
+
+    def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
+        probabilities, targets = _said(system, "val"), _targets(data, "val")
+        threshold = best_threshold(probabilities, targets)
+        self._stored = {
+            "names": list(data.table("val").class_names),
+            "threshold": threshold,
+            "thresholds": label_thresholds(probabilities, targets).tolist(),
+        }
+        found = decision_figures(probabilities >= threshold, targets)
+        precision = float(average_precisions(probabilities, targets).nanmean())
+        return {
+            "val/map": precision,
+            "val/exact_match": found["exact_match"],
+            "val/label_accuracy": found["label_accuracy"],
+        }
+
+    def stored(self) -> dict[str, Any]:
+        return {"labels": self._stored}
+
+    def report(self, system: Siamese, data: FewShotData) -> None:
+        table, targets = data.table("test"), _targets(data, "test")
+        chosen = _targets(data, "val")
+        taught = data.targets("train")
+        rates = (chosen if taught is None else taught).double().mean(0)
+        said = {NETWORK: (_said(system, "val"), _said(system, "test"))}
+        if self.handmade:
+            said[HANDMADE] = handmade_predictions(data)
+        said[BASE_RATES] = rates.expand(chosen.shape), rates.expand(targets.shape)
+        predictors = {name: _predictor(*each, chosen, targets) for name, each in said.items()}
+        if self.intervals:
+            self._add_intervals(predictors, [test for _, test in said.values()], targets)
+        probabilities = said[NETWORK][1]
+        precisions = average_precisions(probabilities, targets)
+        thresholds = predictors[NETWORK]["thresholds"]
+        per_label = {
+            name: {
+                "images": int(targets[:, label].sum()),
+                "taught": None if taught is None else int(taught[:, label].sum()),
+                "average_precision": float(precisions[label]) if targets[:, label].any() else None,
+                "accuracy": float(((probabilities[:, label] >= HALF) == targets[:, label]).double().mean()),
+                "threshold": thresholds[label],
+                **_f1(probabilities[:, label] >= thresholds[label], targets[:, label]),
+            }
+            for label, name in enumerate(table.class_names)
+        }
+        self.results = {
+            "labels": {
+                "how": f"{len(targets):,} test images of {targets.shape[1]} labels, {targets.sum(1).double().mean():.2f} an "
+                "image; thresholds chosen on validation images",
+                "images": len(targets), "predictors": predictors, "per_label": per_label,
+                "interval": f"exact match: Wilson 95 %; mean average precision: 95 % of {DRAWS} bootstraps of the images",
+            },
+            "methods": {
+                f"{name}, {how}": {key: each[key] for key in ("exact_match", "label_accuracy", "f1_macro")}
+                | {"map": predictor["map"]}
+                for name, predictor in predictors.items()
+                for how, each in predictor["decisions"].items()
+            },
+            "methods_how": f"{len(targets):,} test images of {targets.shape[1]} labels",
+        }  # fmt: skip
+        self._draw(data, probabilities, targets, per_label, predictors)
+
+    def _add_intervals(self, predictors: Mapping[str, Any], tests: list[Tensor], targets: Tensor) -> None:
+        found = resampled(tests, targets, DRAWS)
+        for place, predictor in enumerate(predictors.values()):
+            predictor["map_low"], predictor["map_high"] = np.percentile(found[:, place], [2.5, 97.5]).tolist()
+            if place:  # how much more the network has, on the same images
+                ends = np.percentile(found[:, 0] - found[:, place], [2.5, 97.5])
+                predictor["network_ahead"] = ends.tolist()
+
+    def _draw(
+        self,
+        data: FewShotData,
+        probabilities: Tensor,
+        targets: Tensor,
+        per_label: Mapping[str, Any],
+        predictors: Mapping[str, Any],
+    ) -> None:
+        names, table = data.table("test").class_names, data.table("test")
+        bars = {
+            name: (each["average_precision"], each["images"] / len(targets))
+            for name, each in per_label.items()
+            if each["average_precision"] is not None
+        }
+        self.pictures["labels.png"] = label_bars(bars)
+        rows = torch.linspace(0, len(targets) - 1, min(SHOWN, len(targets)), dtype=torch.float64).round().long()
+        shown = visible_images(table, data.as_loaded("test", rows))
+        thresholds = torch.tensor(predictors[NETWORK]["thresholds"])
+        lines = [
+            [
+                (names[label], float(probabilities[row, label]), bool(targets[row, label]))
+                for label in probabilities[row].argsort(descending=True).tolist()
+                if probabilities[row, label] >= thresholds[label] or targets[row, label]
+            ]
+            for row in rows.tolist()
+        ]
+        said = [[bool(p >= thresholds[names.index(name)]) for name, p, _ in each] for each in lines]
+        self.pictures["label_examples.png"] = label_sheet(shown, lines, said)
+
+
+def _predictor(val: Tensor, test: Tensor, chosen: Tensor, targets: Tensor) -> dict[str, Any]:
+    """All figures of probabilities ``[N, L]`` of validation and test images, whose labels are ``bool [N, L]``."""
+    one, each = best_threshold(val, chosen), label_thresholds(val, chosen)
+    decisions = {AT_HALF: test >= HALF, AT_ONE: test >= one, AT_EACH: test >= each}
+    if len(counts := targets.sum(1).unique()) == 1:
+        decisions[f"the {int(counts)} likeliest"] = top_labels(test, int(counts))
+    figures: dict[str, Any] = {}
+    for name, said in decisions.items():
+        found: dict[str, float] = decision_figures(said, targets)
+        low, high = wilson(int((said == targets).all(1).sum()), len(targets))
+        figures[name] = found | {"low": low, "high": high}
+    return {
+        "decisions": figures,
+        "map": float(average_precisions(test, targets).nanmean()),
+        "log_loss": log_loss(test, targets),
+        "threshold": one,
+        "thresholds": each.tolist(),
+    }
+
+
+def _f1(said: Tensor, there: Tensor) -> dict[str, float]:
+    """Precision, recall and F1 of one label's decisions ``bool [N]``; 0 where they have no meaning."""
+    right, all_said, all_there = int((said & there).sum()), int(said.sum()), int(there.sum())
+    return {
+        "precision": right / max(1, all_said),
+        "recall": right / max(1, all_there),
+        "f1": 2 * right / max(1, all_said + all_there),
+    }
+
+
+def _said(system: Siamese, split: str) -> Tensor:
+    """``float32 [N, L]`` on the CPU: the probabilities of each label. Raises UserError for a loss that knows no labels."""
+    loss = system.loss
+    if not isinstance(loss, LabelLoss):
+        raise UserError(
+            f"{type(loss).__name__} knows no labels; Labels takes a loss such as siamese.losses.BinaryLabels"
+        )
+    return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu()
+
+
+def _targets(data: FewShotData, split: str) -> Tensor:
+    targets = data.targets(split)
+    assert targets is not None, "Evaluator.setup has asked"
+    return targets

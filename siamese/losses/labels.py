@@ -1,0 +1,125 @@
+"""Losses of images that carry several labels at once: a linear layer gives each label a logit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import sigmoid_focal_loss
+
+from siamese.errors import UserError
+from siamese.losses.base import Loss
+from siamese.similarity import Cosine, Similarity
+
+
+class LabelLoss(Loss):
+    """A loss of the logits ``[B, L]`` that a linear layer gives each label.
+
+    Args:
+        labels: L.
+        embedding_size: D.
+    """
+
+    def __init__(self, labels: int, embedding_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding_size, labels)
+
+    @abstractmethod
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Losses ``[B]`` of images with logits ``float32 [B, L]`` and targets ``float32 [B, L]``, 1 or 0."""
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """``[N, L]``: how likely each label is there, of logits ``[N, L]``, each by itself."""
+        return logits.sigmoid()
+
+    def similarity(self, embedding_size: int) -> Similarity:
+        return Cosine()
+
+    def teaches(self, similarity: Similarity) -> bool:
+        return not any(True for _ in similarity.parameters())
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        return self.linear(embeddings)
+
+    def forward(
+        self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
+    ) -> Tensor:
+        """The mean over the batch. Raises UserError where ``labels`` are not ``bool [B, L]``."""
+        logits = self.logits(embeddings).float()
+        if labels.shape != logits.shape:
+            raise UserError(
+                f"{type(self).__name__} tells {logits.shape[1]} labels of an image; the data has "
+                f"{labels.shape[1] if labels.ndim == 2 else 'one class an image'}"
+            )
+        return self.each(logits, labels.to(logits.dtype)).mean()
+
+
+class BinaryLabels(LabelLoss):
+    """Binary cross-entropy of every label, summed over the labels of an image: labels are independent questions."""
+
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+
+
+class CategoricalLabels(LabelLoss):
+    """Cross-entropy of one softmax over all labels, summed over those that are there. It is wrong, and kept for the lesson:
+    a softmax has one unit of probability to give away, so labels that are there compete, and no probability says "is there"
+    by itself. Its least value, for k labels, is ``k log k``, at ``1 / k`` each."""
+
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return -(targets * logits.log_softmax(1)).sum(1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(1)
+
+
+class SquaredLabels(LabelLoss):
+    """Squared error of the probabilities, summed over the labels of an image (the Brier score of each)."""
+
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return (logits.sigmoid() - targets).square().sum(1)
+
+
+class FocalLabels(LabelLoss):
+    """Binary cross-entropy in which what is nearly right weighs little: times ``(1 - p)^gamma``, p the probability of what is
+    true (Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection, equations 4 and 5).
+
+    Args:
+        labels: L.
+        embedding_size: D.
+        gamma: 0 is binary cross-entropy.
+        alpha: weight of labels that are there, ``1 - alpha`` that of the others; None weighs both 1.
+    """
+
+    def __init__(self, labels: int, embedding_size: int, gamma: float = 2.0, alpha: float | None = None) -> None:
+        super().__init__(labels, embedding_size)
+        self.gamma, self.alpha = gamma, -1.0 if alpha is None else alpha
+
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return sigmoid_focal_loss(logits, targets, self.alpha, self.gamma).sum(1)
+
+
+class AsymmetricLabels(LabelLoss):
+    """Focal, more so for labels that are not there, which are many, and those given less than ``margin`` left alone (Ridnik,
+    Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor 2021, Asymmetric Loss For Multi-Label Classification, equations
+    4 to 7).
+
+    Args:
+        labels: L.
+        embedding_size: D.
+        positive, negative: gamma of labels that are there and that are not.
+        margin: taken from the probability of labels that are not there.
+    """
+
+    def __init__(
+        self, labels: int, embedding_size: int, positive: float = 0.0, negative: float = 4.0, margin: float = 0.05
+    ) -> None:
+        super().__init__(labels, embedding_size)
+        self.positive, self.negative, self.margin = positive, negative, margin
+
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        there, shifted = logits.sigmoid(), (logits.sigmoid() - self.margin).clamp_min(0)
+        found = (1 - there) ** self.positive * F.logsigmoid(logits)
+        refused = shifted**self.negative * (1 - shifted).clamp_min(1e-8).log()
+        return -(targets * found + (1 - targets) * refused).sum(1)

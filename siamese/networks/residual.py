@@ -1,0 +1,72 @@
+"""A residual network that learns photographs in little time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from siamese.errors import UserError
+
+
+class Residual(nn.Module):
+    """A 2x2 convolution, then blocks: a 3x3 convolution, 2x2 max-pool, and a second 3x3 convolution around which its input goes
+    as well, each with batch norm and GELU; at the end the highest value of each channel over all positions, so that what is
+    there counts wherever, and however small, it is. The order of layers is that of Jordan (2024, 94 % on CIFAR-10 in 3.29
+    seconds on a single GPU).
+
+    Args:
+        widths: channels of the first convolution and of the blocks. Every block halves the image.
+        channels: of the images.
+        cells: the image is cut into so many rows and columns of cells, none of which sees another; the highest value is over
+            all of them. 1 for an image that is whole, 2 for tiles.
+        mean, deviation: of the pixels, of each channel, by which images are standardised.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (24, 64, 256, 256),
+        channels: int = 3,
+        cells: int = 1,
+        mean: float = 0.47,
+        deviation: float = 0.25,
+    ) -> None:
+        super().__init__()
+        if cells < 1 or len(widths) < 2:
+            raise UserError(
+                f"a residual network has one block and one cell at least, not {len(widths) - 1} and {cells}"
+            )
+        self.embedding_size, self.cells, self.mean, self.deviation = widths[-1], cells, mean, deviation
+        self.channels, self.least = channels, 2 ** len(widths) * cells
+        self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 2), nn.GELU())
+        self.blocks = nn.Sequential(*(_Block(before, after) for before, after in pairwise(widths)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings ``[B, D]`` of images ``[B, channels, H, W]`` in [0, 1]. Raises UserError where they cannot be cut into
+        cells, or halved so often."""
+        count, channels, height, width = images.shape
+        if channels != self.channels or min(height, width) < self.least or height % self.cells or width % self.cells:
+            raise UserError(
+                f"this network takes {self.channels} channels and at least {self.least} pixels a side, a multiple of "
+                f"{self.cells}; not {channels}x{height}x{width}"
+            )
+        images = (images - self.mean) / self.deviation
+        if self.cells > 1:
+            cut = images.unflatten(2, (self.cells, -1)).unflatten(4, (self.cells, -1))  # [B, C, cells, h, cells, w]
+            images = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous(memory_format=torch.channels_last)
+        return self.blocks(self.stem(images)).amax((2, 3)).unflatten(0, (count, -1)).amax(1)
+
+
+class _Block(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(after), nn.GELU()
+        )
+        self.second = nn.Sequential(nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.GELU())
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = self.first(images)
+        return images + self.second(images)
