@@ -19,6 +19,7 @@ from siamese.active.manifest import opened
 from siamese.active.placing import How
 from siamese.active.sorting import UNCERTAIN, Sorting, teach
 from siamese.active.strategies import UNCERTAINTY
+from siamese.arguments import fraction
 from siamese.datasets.pictures import image_files
 from siamese.errors import UserError
 from siamese.gallery.results import aligned, printable
@@ -130,19 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pool", required=True, type=Path, metavar="DIR", help="images to sort, however deep they lie")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the sorted images go")
     parser.add_argument("--strategy", choices=UNCERTAINTY, default="margin", help="how to tell doubt (margin)")
-    parser.add_argument("--below", type=_share, metavar="X", help="an image is uncertain below this, 0 to 1; see below")
+    parser.add_argument(
+        "--below", type=fraction, metavar="X", help="an image is uncertain below this, 0 to 1; see below"
+    )
     parser.add_argument("--classifier", choices=CLASSIFIERS, default="logistic", help="what learns (logistic)")
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--link", action="store_true", help="link to the images instead of copying them")
     ways.add_argument("--move", action="store_true", help="move the images out of the pool")
     parser.add_argument("--json", action="store_true", help="write JSON instead of text")
     return parser
-
-
-def _share(text: str) -> float:
-    if not 0 <= (number := float(text)) <= 1:  # nan fails as well
-        raise ValueError(text)
-    return number
-
-
-_share.__name__ = "number from 0 to 1"  # argparse: invalid number from 0 to 1 value

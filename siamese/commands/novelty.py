@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from siamese.arguments import share
 from siamese.datasets.decoding import BadImage, decode, quiet
 from siamese.datasets.pictures import image_files
 from siamese.errors import UserError
@@ -133,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--probe", required=True, nargs="+", type=Path, help="images to judge, or folders of them")
     parser.add_argument(
         "--contamination",
-        type=_share,
+        type=share,
         default=0.01,
         metavar="X",
         help="share of the known images that may be taken for novel (0.01)",
@@ -153,16 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="write JSON instead of text")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the probes, the most novel first")
     return parser
-
-
-def _share(text: str) -> float:
-    """A share above 0, one half at most."""
-    if not 0 < (share := float(text)) <= 0.5:
-        raise ValueError(text)
-    return share
-
-
-_share.__name__ = "share above 0 and up to 0.5"  # argparse: invalid … value
 
 
 def _embedded(model: Model, files: list[Path], features: bool) -> tuple[Tensor, list[Path], list[BadImage]]:

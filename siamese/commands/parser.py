@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
+
+from siamese.arguments import finite
 
 ABOUT = {
     "verify": "tell whether two images show the same",
@@ -65,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     for each in (enroll, identify):
         each.add_argument("--gallery", required=True, type=Path, help="the gallery's file")
     for each in (verify, identify):
-        each.add_argument("--threshold", type=_finite, metavar="X", help="the least score (the model's own)")
+        each.add_argument("--threshold", type=finite, metavar="X", help="the least score (the model's own)")
 
     thin = "example:\n  python -m siamese gallery list people.gallery"
     gallery = commands.add_parser(
@@ -80,13 +81,3 @@ def parser() -> argparse.ArgumentParser:
     for each in parts.choices.values():
         each.add_argument("gallery", type=Path, help="the gallery's file")
     return whole
-
-
-def _finite(text: str) -> float:
-    """A number, other than ``nan`` and ``inf``, which no score can be compared with and JSON cannot say."""
-    if not math.isfinite(number := float(text)):
-        raise ValueError(text)
-    return number
-
-
-_finite.__name__ = "number"  # argparse: invalid number value

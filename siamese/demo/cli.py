@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siamese.arguments import port, share
 from siamese.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def newest(runs: Path, patterns: tuple[str, ...]) -> Path | None:
 
 
 def _digits(given: argparse.Namespace) -> Digits:
-    from siamese.demo.digits import Digits
+    from siamese.demo.digits import CONTAMINATION, Digits
     from siamese.model import Model
 
     path = given.digits or newest(given.runs, DIGITS)
@@ -70,7 +71,7 @@ def _digits(given: argparse.Namespace) -> Digits:
         raise UserError(
             "No trained model is here. `make train-mnist` makes one (about 16 minutes on two cores with SEEDS=1)."
         )
-    return Digits(Model.load(path), given.contamination)
+    return Digits(Model.load(path), given.contamination or CONTAMINATION)
 
 
 def _one_shot(given: argparse.Namespace) -> OneShot:
@@ -114,28 +115,12 @@ def _parser() -> argparse.ArgumentParser:
         "--one-shot", type=Path, metavar="CKPT", help="names symbols and compares (the newest of make train-omniglot)"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where those are (runs)")
-    parser.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"or the next free one ({PORT})")
+    parser.add_argument("--port", type=port, default=PORT, metavar="N", help=f"or the next free one ({PORT})")
     parser.add_argument(
         "--contamination",
-        type=_share,
-        default=0.05,
+        type=share,
         metavar="X",
-        help="share of MNIST's own digits that may be refused (0.05); more refuses more drawings",
+        help="share of MNIST's own digits that may be refused; more refuses more drawings",
     )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     return parser
-
-
-def _port(text: str) -> int:
-    if not 1 <= (number := int(text)) <= 65_535:
-        raise ValueError(text)
-    return number
-
-
-def _share(text: str) -> float:
-    if not 0 < (share := float(text)) <= 0.5:
-        raise ValueError(text)
-    return share
-
-
-_port.__name__, _share.__name__ = "port", "share above 0 and up to 0.5"  # argparse: invalid … value
