@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import mmap
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -155,8 +157,7 @@ class Table:
             with np.load(folder / "columns.npz") as columns:
                 there = (*_COLUMNS, *(["targets"] if "targets" in columns else []))
                 tensors: dict[str, Any] = {column: torch.from_numpy(columns[column]) for column in there}
-            # Copy-on-write: torch wants writable memory, the file must not change.
-            images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
+            images = torch.from_numpy(_mapped(folder / "images.npy"))
             fingerprint = names.pop("fingerprint")
             lists: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in names.items()
@@ -167,6 +168,20 @@ class Table:
         if table.fingerprint != fingerprint:
             raise DataError(f"{folder}: the content does not have the fingerprint it was saved with; delete the folder")
         return table
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array of a ``.npy`` file, memory-mapped copy-on-write: torch wants writable memory, the file must not change.
+
+    The file may be larger than memory: Linux would refuse to promise memory for all that might be written, and need not.
+    """
+    if sys.platform != "linux":
+        return np.load(path, mmap_mode="c")
+    array = np.load(path, mmap_mode="r")
+    with path.open("rb") as file:
+        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python has its name from 3.13 on
+        memory = mmap.mmap(file.fileno(), 0, flags, mmap.PROT_READ | mmap.PROT_WRITE)
+    return np.ndarray(array.shape, array.dtype, memory, array.offset, array.strides)
 
 
 def concatenated(*tables: Table) -> Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,11 +19,14 @@ from tqdm import tqdm
 from siamese.datasets.decoding import BadImage, Picture, decode, quiet
 from siamese.errors import UserError
 
-__all__ = ["VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "image_files", "is_image_name", "read_images"]
+__all__ = [
+    "VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "each_picture", "image_files", "is_image_name", "read_images",
+]  # fmt: skip
 
 VERSION = 2  # To be raised whenever an equal file no longer gives equal pixels: tables are cached under it.
 MANY = 100  # images, from which on a progress bar is shown
 _ENOUGH = 4  # A JPEG is decoded at a fraction of its size as long as that is this many times the frame.
+_AHEAD = 64  # images that may be decoded before they are taken
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini"}
 
 Fit = Literal["pad", "stretch"]
@@ -145,6 +149,20 @@ def read_pictures(
     pixels = torch.empty(shape, dtype=torch.uint8)
     kept: list[int] = []
     broken: list[BadImage] = []
+    for place, result in enumerate(each_picture(pictures, preprocessing)):
+        if isinstance(result, BadImage):
+            broken.append(result)
+        else:
+            pixels[len(kept)] = torch.from_numpy(result)
+            kept.append(place)
+    return pixels[: len(kept)], kept, broken
+
+
+def each_picture(pictures: Sequence[Picture], preprocessing: Preprocessing) -> Iterator[np.ndarray | BadImage]:
+    """Of each picture, in the order given, its pixels ``uint8 [C, height, width]`` or what is wrong with it.
+
+    Several threads read ahead, by a few pictures only: who takes them slowly, to write them to a disk, holds few in memory.
+    """
 
     def read(picture: Picture) -> np.ndarray | BadImage:
         try:
@@ -152,20 +170,20 @@ def read_pictures(
         except BadImage as error:
             return BadImage(error.where, error.reason)  # without its traceback, which would keep the image in memory
 
+    def results() -> Iterator[np.ndarray | BadImage]:
+        ahead: deque[Future[np.ndarray | BadImage]] = deque()
+        for picture in pictures:
+            if len(ahead) == _AHEAD:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(read, picture))
+        while ahead:
+            yield ahead.popleft().result()
+
     # Pillow decodes without holding the interpreter's lock.
     with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         try:
             hidden = None if len(pictures) >= MANY else True  # None: hidden where no terminal shows it
-            results = tqdm(
-                pool.map(read, pictures), "reading", len(pictures), unit="image", leave=False, disable=hidden
-            )
-            for place, result in enumerate(results):
-                if isinstance(result, BadImage):
-                    broken.append(result)
-                else:
-                    pixels[len(kept)] = torch.from_numpy(result)
-                    kept.append(place)
+            yield from tqdm(results(), "reading", len(pictures), unit="image", leave=False, disable=hidden)
         except BaseException:  # Ctrl-C: what has not begun is not read
             pool.shutdown(cancel_futures=True)
             raise
-    return pixels[: len(kept)], kept, broken

@@ -31,7 +31,7 @@ def fetch(data_set: str, file: str) -> Path:
     A download shows a progress bar and appears under its name only once it is whole and has its checksum.
 
     Raises:
-        DataUnavailable: the file is in none of the three places, or they are out of reach.
+        DataUnavailable: the file is in none of the three places, or they are out of reach; some files have no public home.
         DataError: a download that has another checksum than the registry's.
     """
     entry = registry()[data_set]
@@ -51,10 +51,11 @@ def fetch(data_set: str, file: str) -> Path:
             return found
         tried.append(f"{mirror}/{data_set}")
     home = entry["files"][file].get("home", entry["home"])
-    if found := _download(home + file, kept, entry["files"][file]["checksum"]):
+    if home and (found := _download(home + file, kept, entry["files"][file]["checksum"])):
         return found
+    at_home = f"{home} is out of reach" if home else "there is no public home of it"
     raise DataUnavailable(
-        f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {home} is out of reach; "
+        f"{data_set}: {file} is not in {' nor in '.join(tried)}, and {at_home}; "
         f"put the files into {kept.parent}, or set SIAMESE_MIRROR to a folder or URL that has {inside.as_posix()}"
     )
 

@@ -147,6 +147,17 @@ def test_what_is_nowhere_names_the_places(tmp_path, monkeypatch, mirror):
     assert all(place in str(error.value) for place in places)
 
 
+def test_what_has_no_public_home_is_not_asked_for_anywhere(tmp_path, monkeypatch, server, own_registry):
+    own_registry["home"] = None
+    with pytest.raises(DataUnavailable, match="there is no public home of it; put the files into") as error:
+        fetch("things", "a.zip")
+    assert str(tmp_path / "data" / "things") in str(error.value)
+    monkeypatch.setenv("SIAMESE_MIRROR", server.url)
+    put(tmp_path / "served")
+    assert fetch("things", "a.zip").read_bytes() == CONTENT
+    assert server.asked == ["/things/a.zip"]
+
+
 def test_the_committed_registry_says_what_is_needed_of_every_data_set(monkeypatch):
     monkeypatch.undo()
     for name, entry in registry.registry().items():
@@ -157,4 +168,5 @@ def test_the_committed_registry_says_what_is_needed_of_every_data_set(monkeypatc
             else:
                 algorithm, _, digest = described["checksum"].partition(":")
                 assert len(digest) == {"md5": 32, "sha256": 64}[algorithm], file
-            assert (described.get("home") or entry["home"]).startswith("https://"), file
+            home = described.get("home") or entry["home"]
+            assert home is None or home.startswith("https://"), file
