@@ -16,6 +16,7 @@ COMMANDS = {
     **ABOUT,
     "export": "write a trained network as an ONNX file",
     "novelty": "tell which images show nothing that known images show",
+    "predict-labels": "tell which of several labels images carry",
     "label": "sort images by class, and put aside those that a person had better look at",
     "demo": "serve a page to draw on, to this machine only",
 }
@@ -24,6 +25,7 @@ _OWN = {
     "study": "siamese.study.cli",
     "export": "siamese.export",
     "novelty": "siamese.commands.novelty",
+    "predict-labels": "siamese.commands.labels",
     "label": "siamese.active.label",
     "demo": "siamese.demo.cli",
 }
@@ -85,7 +87,7 @@ def _lightning(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10}{about}" for name, about in COMMANDS.items()]
+    lines = [f"  {name:<16}{about}" for name, about in COMMANDS.items()]
     return "\n".join(["python -m siamese <command> [options]", "", *lines, "", "python -m siamese <command> --help"])
 
 

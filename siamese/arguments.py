@@ -26,6 +26,13 @@ def fraction(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
 def port(text: str) -> int:
     """A TCP port."""
     if not 1 <= (number := int(text)) <= 65_535:
@@ -35,3 +42,4 @@ def port(text: str) -> int:
 
 # What argparse calls them.
 finite.__name__, share.__name__, fraction.__name__ = "number", "share above 0 and up to 0.5", "number from 0 to 1"
+count.__name__ = "whole number from 1 on"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
 from torch import Tensor, nn
 
 from siamese.errors import UserError
+
+if TYPE_CHECKING:
+    from siamese.evaluation.calibration import OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,42 @@ class Checkpoint:
             config.pop(key, None)
         config["data"].pop("seed", None)  # follows seed_everything
         return yaml.safe_dump(config)
+
+
+@dataclass(frozen=True)
+class KnownLabels:
+    """The labels of which a network tells whether an image carries them. Thresholds are chosen on validation images.
+
+    Attributes:
+        names: L, in the order of the probabilities.
+        threshold: the least probability at which a label is said, one for all.
+        thresholds: L, one for each label.
+    """
+
+    names: tuple[str, ...]
+    threshold: float
+    thresholds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.thresholds):
+            raise ValueError(f"{len(self.names)} labels have {len(self.thresholds)} thresholds")
+
+
+def operating_point(checkpoint: Checkpoint) -> OperatingPoint | None:
+    """Threshold and calibration for pairs, None where none were chosen. Raises TypeError where they are other values."""
+    from siamese.evaluation.calibration import OperatingPoint  # slow to load, with all of evaluation
+
+    entry = checkpoint.about.get("operating_point")
+    return None if entry is None else OperatingPoint(**entry)
+
+
+def known_labels(checkpoint: Checkpoint) -> KnownLabels | None:
+    """None where an image has one class. Raises KeyError, TypeError or ValueError where they are other values."""
+    entry = checkpoint.about.get("labels")
+    if entry is None:
+        return None
+    thresholds = tuple(map(float, entry["thresholds"]))
+    return KnownLabels(tuple(map(str, entry["names"])), float(entry["threshold"]), thresholds)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

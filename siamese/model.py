@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from siamese.checkpoints import Checkpoint, read_checkpoint
+from siamese.checkpoints import KnownLabels, known_labels, operating_point, read_checkpoint
 from siamese.datasets.pictures import BadImage, Picture, Preprocessing, read_images, read_pictures
 from siamese.errors import UserError
+from siamese.losses import LabelLoss
 from siamese.rebuild import rebuild
 from siamese.similarity import Similarity
 from siamese.systems.siamese import Siamese
@@ -66,6 +67,7 @@ class Model:
         image_size: side in pixels of the squares to which those are resized for the network; None: they are not.
         dataset: name of what it learned on.
         operating_point: threshold and calibration, or None where none was chosen.
+        labels: which it tells of an image, with their thresholds, or None where none were chosen.
     """
 
     def __init__(
@@ -77,10 +79,12 @@ class Model:
         dataset: str,
         operating_point: OperatingPoint | None = None,
         device: str | torch.device = "cpu",
+        labels: KnownLabels | None = None,
     ) -> None:
         system = system.eval().requires_grad_(False)
         self.path, self.device, self.dataset = path, torch.device(device), dataset
-        self.preprocessing, self.image_size, self.operating_point = preprocessing, image_size, operating_point
+        self.preprocessing, self.image_size = preprocessing, image_size
+        self.operating_point, self.labels = operating_point, labels
         self.similarity: Similarity = system.similarity
         self.loss = system.loss
         self.fingerprint = _fingerprint(system.network, system.similarity, preprocessing, image_size)
@@ -106,7 +110,7 @@ class Model:
             entry = dict(checkpoint.about["preprocessing"])
             size = entry.pop("image_size")
             image_size = None if size is None else int(size)
-            preprocessing, point = Preprocessing(**entry), _operating_point(checkpoint)
+            preprocessing, point, labels = Preprocessing(**entry), operating_point(checkpoint), known_labels(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} was written by another version of this project, and does not say how to preprocess images for it "
@@ -114,7 +118,7 @@ class Model:
             ) from error
         system = rebuild(checkpoint, path)
         dataset = str(checkpoint.about.get("dataset", "an unknown data set"))
-        return cls(path, system, preprocessing, image_size, dataset, point, where)
+        return cls(path, system, preprocessing, image_size, dataset, point, where, labels)
 
     def embed(self, images: Sequence[Picture] | Tensor) -> Tensor:
         """Embeddings ``float32 [N, D]`` on the CPU, always computed in float32; equal calls give equal results.
@@ -182,9 +186,16 @@ class Model:
     @torch.no_grad()
     def class_probabilities(self, embeddings: Tensor) -> Tensor | None:
         """The softmax ``float64 [N, C]`` of what the loss thinks of each class that was taught, of embeddings ``[N, D]`` on the
-        CPU; None where it knows no classes."""
-        logits = self.loss.logits(embeddings)
+        CPU; None where it knows no classes, or labels of which an image carries several."""
+        logits = None if isinstance(self.loss, LabelLoss) else self.loss.logits(embeddings)
         return None if logits is None else logits.double().softmax(1)
+
+    @torch.no_grad()
+    def label_probabilities(self, embeddings: Tensor) -> Tensor | None:
+        """How likely an image carries each label, ``float64 [N, L]``, of embeddings ``[N, D]`` on the CPU; None where the loss
+        knows no labels."""
+        loss = self.loss
+        return loss.probabilities(loss.logits(embeddings).double()) if isinstance(loss, LabelLoss) else None
 
     @torch.no_grad()
     def _embed(self, pixels: Tensor, features: bool = False) -> Tensor:
@@ -204,13 +215,6 @@ class Model:
         if not embeddings.isfinite().all():
             raise UserError(f"the embeddings of {self.path} are not finite; its training has diverged")
         return embeddings
-
-
-def _operating_point(checkpoint: Checkpoint) -> OperatingPoint | None:
-    from siamese.evaluation.calibration import OperatingPoint  # slow to load, with all of evaluation
-
-    entry = checkpoint.about.get("operating_point")
-    return None if entry is None else OperatingPoint(**entry)
 
 
 def _device(name: str | None) -> torch.device:

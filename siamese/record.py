@@ -147,7 +147,7 @@ class Record(pl.Callback):
             per_run = [[number + 1, accuracy] for number, accuracy in enumerate(official["per_run"])]
             logged["per_run"] = wandb.Table(columns=["run", "accuracy"], data=per_run)
             logged["official/accuracy"] = official["accuracy"]
-        for section in ("verification", "classification", "novelty"):
+        for section in ("verification", "classification", "novelty", "labels"):
             logged |= fractions(results.get(section), section)
         for picture in sorted((self.folder / "pictures").glob("*.png")):
             logged[f"pictures/{picture.stem}"] = wandb.Image(str(picture))
@@ -177,9 +177,10 @@ class Beginning(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         table = data.table("train")
         parameters = sum(p.numel() for p in pl_module.parameters())
+        several, one = f"{len(table.class_names):,} labels", f"{len(table.classes):,} classes"
         print(
             f"training {type(pl_module.network).__name__} ({parameters:,} parameters) on {table.name}: {len(table):,} images "
-            f"of {len(table.classes):,} classes; this run: {self.folder}",
+            f"of {one if table.targets is None else several}; this run: {self.folder}",
             flush=True,
         )
         point_latest(self.folder)

@@ -16,7 +16,8 @@ import yaml
 from siamese.__main__ import main
 from siamese.errors import UserError
 from siamese.study import Study, plan
-from siamese.study.report import mean_of, summary, table
+from siamese.study.report import table
+from siamese.study.summary import mean_of, summary
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 

@@ -19,13 +19,9 @@ Exit codes: 0 for the same and for known, 1 for different and where any probe is
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import sys
-import warnings
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from siamese.commands.common import broken_entries, name_broken, save_sheet, write_any_letter, write_json
 from siamese.commands.parser import parser
 from siamese.errors import UserError
 from siamese.gallery import Gallery
@@ -33,16 +29,12 @@ from siamese.gallery.file import VERSION
 from siamese.gallery.results import Probes, aligned, printable
 
 if TYPE_CHECKING:
-    from siamese.datasets.decoding import BadImage
     from siamese.model import Model
-
-SCHEMA = 1
 
 
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names; the exit code. Raises UserError, and what ``Gallery`` raises."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know the letters of a name
+    write_any_letter()
     given = parser().parse_args(arguments)
     return _RUN[given.command](given)
 
@@ -52,7 +44,9 @@ def _verify(given: argparse.Namespace) -> int:
     first, second = given.images
     verdict = model.verify(first, second, given.threshold)
     if given.json:
-        _write_json(given, images=[str(image) for image in given.images], **vars(verdict), model=model.fingerprint)
+        write_json(
+            given.command, images=[str(image) for image in given.images], **vars(verdict), model=model.fingerprint
+        )
     else:
         chance = "" if verdict.probability is None else f"probability {verdict.probability:.3f}, "
         sign = "at least" if verdict.same else "below"
@@ -72,14 +66,16 @@ def _enroll(given: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         done = gallery.enroll(given.images, given.name, not given.no_thumbnails, report=report)
-    _name_broken(done.broken)
+    name_broken(done.broken)
     if not done.added and not done.known:
         raise UserError("none of the images could be enrolled")
     entries = gallery.content.entries
     counts = {"entries": len(entries), "names": len(set(entries.names))}
     if given.json:
         about = {"gallery": str(given.gallery), "added": done.added, "known": done.known}
-        _write_json(given, **about, broken=_broken(done.broken), **counts, model=gallery.model.fingerprint)
+        write_json(
+            given.command, **about, broken=broken_entries(done.broken), **counts, model=gallery.model.fingerprint
+        )
     else:
         left = f", {len(done.broken):,} left out" if done.broken else ""
         print(f"added {done.added:,} images, {done.known:,} were there already{left}")
@@ -90,16 +86,13 @@ def _enroll(given: argparse.Namespace) -> int:
 def _identify(given: argparse.Namespace) -> int:
     gallery = Gallery(given.gallery, _model(given))
     probes = gallery.identify(given.images, given.top, given.threshold)
-    _name_broken(probes.broken)
+    name_broken(probes.broken)
     if not probes:
         raise UserError("none of the images could be read")
     if given.plot:
         from siamese.gallery.sheet import contact_sheet
-        from siamese.plots.style import save
 
-        with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes
-            warnings.filterwarnings("ignore", "Glyph .* missing")
-            save(contact_sheet(probes), given.plot)
+        save_sheet(contact_sheet(probes), given.plot)
     if given.json:
         found: list[dict[str, Any]] = []
         for probe in probes:
@@ -107,8 +100,8 @@ def _identify(given: argparse.Namespace) -> int:
             matches = [{key: getattr(match, key) for key in keys} for match in probe.matches]
             found.append({"file": str(probe.file), "known": probe.known, "matches": matches})
         about = {"threshold": probes.threshold, "threshold_from": probes.threshold_from}
-        ends = {"broken": _broken(probes.broken), "model": gallery.model.fingerprint}
-        _write_json(given, gallery=str(given.gallery), **about, probes=found, **ends)
+        ends = {"broken": broken_entries(probes.broken), "model": gallery.model.fingerprint}
+        write_json(given.command, gallery=str(given.gallery), **about, probes=found, **ends)
     else:
         print(_summary(probes))
     return 0 if all(probe.known for probe in probes) else 1
@@ -126,7 +119,9 @@ def _list(given: argparse.Namespace) -> int:
     for name, file in zip(entries.names, entries.files, strict=True):
         files[name].append(file)
     if given.json:
-        _write_json(given, gallery=str(given.gallery), names=[{"name": n, "files": of} for n, of in files.items()])
+        write_json(
+            given.command, gallery=str(given.gallery), names=[{"name": n, "files": of} for n, of in files.items()]
+        )
     else:
         rows = [(name if not place else "", file) for name, of in files.items() for place, file in enumerate(of)]
         print(aligned([("name", "image"), *rows]))
@@ -148,7 +143,7 @@ def _info(given: argparse.Namespace) -> int:
         "bytes": given.gallery.stat().st_size,
     }
     if given.json:
-        _write_json(given, gallery=str(given.gallery), **about)
+        write_json(given.command, gallery=str(given.gallery), **about)
     else:
         print(aligned([(key.replace("_", " "), str(value)) for key, value in about.items()]))
         kept = (
@@ -162,7 +157,7 @@ def _remove(given: argparse.Namespace) -> int:
     gallery = Gallery(given.gallery)
     removed = gallery.remove(given.name, given.file)
     if given.json:
-        _write_json(given, gallery=str(given.gallery), removed=removed, entries=len(gallery))
+        write_json(given.command, gallery=str(given.gallery), removed=removed, entries=len(gallery))
     else:
         print(f"removed {removed:,} images; {printable(str(given.gallery))} holds {len(gallery):,}")
     return 0
@@ -172,20 +167,6 @@ def _model(given: argparse.Namespace) -> Model:
     from siamese.model import Model  # seconds, with torch and Lightning
 
     return Model.load(given.model)
-
-
-def _name_broken(broken: Iterable[BadImage]) -> None:
-    for error in broken:
-        print(f"left out {printable(str(error))}", file=sys.stderr)
-
-
-def _broken(broken: Sequence[BadImage]) -> list[dict[str, str]]:
-    return [{"file": error.where, "reason": error.reason} for error in broken]
-
-
-def _write_json(given: argparse.Namespace, **fields: Any) -> None:
-    # Escaped to ASCII, which any terminal, file and file name that is no UTF-8 can be written in.
-    print(json.dumps({"schema": SCHEMA, "command": given.command} | fields, allow_nan=False))
 
 
 _RUN = {

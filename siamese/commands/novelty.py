@@ -8,17 +8,20 @@
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from siamese.arguments import share
-from siamese.datasets.decoding import BadImage, decode, quiet
+from siamese.commands.common import (
+    broken_entries,
+    name_broken,
+    save_sheet,
+    thumbnails,
+    write_any_letter,
+    write_json,
+)
 from siamese.datasets.pictures import image_files
 from siamese.errors import UserError
 from siamese.evaluation.novelty import NEIGHBOURS, Detector, LocalOutliers, NearestKnown, threshold
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SCHEMA = 1
+    from siamese.datasets.decoding import BadImage
+
 DETECTORS: dict[str, Callable[[], Detector]] = {"lof": LocalOutliers, "knn": NearestKnown}
 LEAST = NEIGHBOURS + 1  # known images: each has so many neighbours
 THUMBNAIL = 96  # pixels of the longer side, in the picture
@@ -57,14 +61,16 @@ def main(arguments: list[str]) -> int:
     Raises:
         UserError: there are too few known images, no probe can be read, or the model cannot be loaded.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know the letters of a name
+    write_any_letter()
     given = _parser().parse_args(arguments)
     model = Model.load(given.model)
     judged = _judged(model, given)
     if given.plot:
         _draw(given.plot, judged)
-    print(_json(judged, given, model.fingerprint) if given.json else _text(judged, given))
+    if given.json:
+        _write_json(judged, given, model.fingerprint)
+    else:
+        print(_text(judged, given))
     return int(judged.novel.any())
 
 
@@ -86,17 +92,20 @@ def _judged(model: Model, given: argparse.Namespace) -> Judged:
     return Judged(shown, scores, scores < bar, bar, len(kept), broken + more, "features" if features else "embeddings")
 
 
-def _json(judged: Judged, given: argparse.Namespace, fingerprint: str) -> str:
+def _write_json(judged: Judged, given: argparse.Namespace, fingerprint: str) -> None:
     each = zip(judged.files, judged.novel, judged.scores, strict=True)
-    told = {
-        "schema": SCHEMA, "command": "novelty", "detector": given.detector, "neighbours": NEIGHBOURS,
-        "contamination": given.contamination, "threshold": judged.threshold, "vectors": judged.vectors, "known": judged.known,
-        "probes": [{"file": str(file), "novel": bool(new), "score": float(score)} for file, new, score in each],
-        "broken": [{"file": error.where, "reason": error.reason} for error in judged.broken],
-        "model": fingerprint,
-    }  # fmt: skip
-    # Escaped to ASCII, which any terminal, file and file name that is no UTF-8 can be written in.
-    return json.dumps(told, allow_nan=False)
+    write_json(
+        "novelty",
+        detector=given.detector,
+        neighbours=NEIGHBOURS,
+        contamination=given.contamination,
+        threshold=judged.threshold,
+        vectors=judged.vectors,
+        known=judged.known,
+        probes=[{"file": str(file), "novel": bool(new), "score": float(score)} for file, new, score in each],
+        broken=broken_entries(judged.broken),
+        model=fingerprint,
+    )
 
 
 def _text(judged: Judged, given: argparse.Namespace) -> str:
@@ -159,28 +168,19 @@ def _parser() -> argparse.ArgumentParser:
 def _embedded(model: Model, files: list[Path], features: bool) -> tuple[Tensor, list[Path], list[BadImage]]:
     """As ``Model.embed_files``; what cannot be read is named."""
     found, kept, broken = model.embed_files(files, features)
-    for error in broken:
-        print(f"left out {printable(str(error))}", file=sys.stderr)
+    name_broken(broken)
     return found, kept, broken
 
 
 def _draw(to: Path, judged: Judged) -> None:
     from siamese.plots.novelty import MOST, judged_sheet
-    from siamese.plots.style import save
 
     order = judged.scores.argsort(kind="stable")[:MOST]
-    images = []
-    for place in order:
-        with quiet():
-            image = decode(judged.files[place], "RGB", 2 * THUMBNAIL)
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        images.append(np.asarray(image))
+    images = thumbnails([judged.files[place] for place in order], THUMBNAIL)
     names = [printable(judged.files[place].name) for place in order]
     novel = judged.novel[order].tolist()
     said = [
         f"{'novel' if new else 'known'} {judged.scores[place]:.2f}" for place, new in zip(order, novel, strict=True)
     ]
     title = f"Novel below a score of {judged.threshold:.4g}, the most novel first"
-    with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes
-        warnings.filterwarnings("ignore", "Glyph .* missing")
-        save(judged_sheet(images, names, said, novel, title, len(judged.files)), to)
+    save_sheet(judged_sheet(images, names, said, novel, title, len(judged.files)), to)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from siamese.plots.style import (
@@ -19,11 +20,14 @@ from siamese.plots.style import (
     legend,
     new_figure,
     plain_axes,
+    shorten,
     write,
 )
 from siamese.plots.verification import PERCENT
 
-ACROSS, LINES = 6, 5  # images in a row of a sheet, and labels named below each
+ACROSS, LINES, MOST = 6, 5, 48  # images in a row of a sheet, labels named below each, and images on it
+LONGEST = 26  # letters of a name
+COLOURS = tuple(dict.fromkeys((RIGHT, WRONG, ACCENT, *GROUP_COLOURS)))
 
 
 def label_bars(precisions: Mapping[str, tuple[float, float]]) -> Figure:
@@ -39,8 +43,16 @@ def label_bars(precisions: Mapping[str, tuple[float, float]]) -> Figure:
     axes.barh(places, [found for _, (found, _) in ranked], color=PALE, height=0.62, label="average precision")
     axes.plot([share for _, (_, share) in ranked], places, "|", color=WRONG, markersize=11, markeredgewidth=2.2,
               label="share of images that carry it")  # fmt: skip
-    for place, (_, (found, _)) in zip(places, ranked, strict=True):
-        write(axes, found, float(place), f" {100 * found:.1f}", va="center", fontsize=8.5, transform=axes.transData)
+    for place, (_, (found, share)) in zip(places, ranked, strict=True):
+        write(
+            axes,
+            max(found, share),
+            float(place),
+            f" {100 * found:.1f}",
+            va="center",
+            fontsize=8.5,
+            transform=axes.transData,
+        )
     axes.set_yticks(places, [name for name, _ in ranked], color=INK)
     axes.set(xlim=(0, 1.08), ylim=(-0.6, len(ranked) - 0.4))
     axes.xaxis.set_major_formatter(PERCENT)
@@ -52,7 +64,7 @@ def label_sheet(
     images: Sequence[np.ndarray], lines: Sequence[Sequence[tuple[str, float, bool]]], said: Sequence[Sequence[bool]]
 ) -> Figure:
     """Images with the labels that were said of them and those that they carry: in teal what was said rightly, in vermilion
-    what was said wrongly, in grey with a line through it what was missed.
+    what was said wrongly, in grey and in brackets what was missed.
 
     Args:
         images: ``uint8 [H, W, 3]``, or ``[H, W]``, 255 is ink.
@@ -68,29 +80,63 @@ def label_sheet(
         whole = all(there == told for (_, _, there), told in zip(lines[place], said[place], strict=True))
         draw_ink(axes, images[place], RIGHT if whole else WRONG)
         for row, ((name, share, there), told) in enumerate(zip(lines[place][:LINES], said[place], strict=False)):
-            text = f"{name} {100 * share:.0f} %"
-            colour = (RIGHT if there else WRONG) if told else MUTED
-            write(axes, 0.0, -0.05 - 0.1 * row, text if told else f"({text})", va="top", fontsize=8, color=colour)
+            _label(axes, row, name, share, (RIGHT if there else WRONG) if told else None)
     return figure
 
 
+def told_sheet(
+    images: Sequence[np.ndarray],
+    names: Sequence[str],
+    lines: Sequence[Sequence[tuple[str, float, bool]]],
+    of: int | None = None,
+) -> Figure:
+    """Up to 48 images with the labels that were told of them: in teal those that are likely enough to be said, in grey and in
+    brackets the others.
+
+    Args:
+        images: ``uint8 [H, W, 3]``, or ``[H, W]``, 255 is ink; of any sizes.
+        names: by which a person finds the images again.
+        lines: of each image, labels with their probabilities, and whether each is said, the likeliest first.
+        of: how many images there are.
+    """
+    shown = min(len(images), MOST)
+    few = f" (the first {shown} of {of:,})" if of is not None and shown < of else ""
+    rows, across = -(-shown // ACROSS), min(ACROSS, max(3, shown))
+    figure = new_figure(f"Labels: said, (not likely enough){few}", 11.0 * across / ACROSS, 0.6 + 2.9 * max(1, rows))
+    for place, axes in enumerate(figure.subplots(max(1, rows), across, squeeze=False).flatten()):
+        if place >= shown:
+            axes.set_axis_off()
+            continue
+        draw_ink(axes, images[place])
+        write(axes, 0.0, 1.03, shorten(names[place], LONGEST), va="bottom", fontsize=7.5, color=MUTED)
+        for row, (name, share, said) in enumerate(lines[place][:LINES]):
+            _label(axes, row, name, share, RIGHT if said else None)
+    return figure
+
+
+def _label(axes: Axes, row: int, name: str, share: float, colour: str | None) -> None:
+    """A label in the row below an image, which may be of any height; in brackets where it has no colour."""
+    text = f"{name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'} {100 * share:.0f} %"
+    style = {"va": "top", "fontsize": 8, "color": colour or MUTED, "parse_math": False}
+    place = {"xycoords": "axes fraction", "xytext": (0, -5 - 12.5 * row), "textcoords": "offset points"}
+    axes.annotate(text if colour else f"({text})", (0, 0), **place, **style)  # type: ignore[arg-type]
+
+
 def curve_pair(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str, label: str) -> Figure:
-    """Trainings beside one another: a line for each.
+    """Trainings beside one another: a line for each, the last share beside its name.
 
     Args:
         curves: by name, steps ``[S]`` and shares ``[S]`` in [0, 1].
         title: of the picture.
         label: of the shares.
     """
-    figure = new_figure(title, 7.2, 4.2)
+    figure = new_figure(title, 9.4, max(4.2, 1.2 + 0.2 * len(curves)))
     axes = plain_axes(figure.subplots())
-    for (name, (steps, shares)), colour in zip(curves.items(), (RIGHT, WRONG, ACCENT, *GROUP_COLOURS), strict=False):
-        axes.plot(steps, shares, "o-", color=colour, linewidth=1.8, markersize=3.5, label=name)
-        write(
-            axes, steps[-1], shares[-1], f" {100 * shares[-1]:.1f}", transform=axes.transData, va="center", color=colour
-        )
+    for place, (name, (steps, shares)) in enumerate(curves.items()):
+        again, at = divmod(place, len(COLOURS))
+        named, dashes = f"{name}: {100 * shares[-1]:.1f} %", ("-", "--", ":")[again % 3]
+        axes.plot(steps, shares, "o", color=COLOURS[at], linestyle=dashes, linewidth=1.8, markersize=3.5, label=named)
     axes.set(xlabel="step", ylabel=label)
-    axes.margins(x=0.1)
     axes.yaxis.set_major_formatter(PERCENT)
-    legend(axes, loc="lower right")
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

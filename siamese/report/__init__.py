@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese.errors import DataError
+from siamese.report.labels import comparison, headline, label_lines
 from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.report.text import WIDTH, as_float, line, novelty_lines, number, percent, verification_lines
 
@@ -58,6 +59,8 @@ def write_report(run: Path) -> Path:
         caution=_caution(results),
         rows=standing(results),
         sentence=standing_sentence(results),
+        labelled=headline(results.get("labels") or {}),
+        comparison=comparison(results.get("labels") or {}),
         pictures=encoded_pictures(run / "pictures"),
         config=json.dumps(results.get("config") or {}, indent=2, ensure_ascii=False, default=str),
     )
@@ -143,6 +146,9 @@ def benchmark_table(results: Results) -> str:
         lines += ["", *_wrap(f"Verification on {data} in %: {how}"), *verification_lines(check)]
     if found := results.get("novelty"):
         lines += ["", *_wrap(f"Novelty on {data} in %: {found.get('how') or ''}"), *novelty_lines(found)]
+    if told := results.get("labels"):
+        how = ", ".join(filter(None, [told.get("how"), told.get("interval")]))
+        lines += ["", *_wrap(f"Labels on {data} in %: {how}"), *label_lines(told), *_wrap(comparison(told))]
     return "\n".join(each.rstrip() for each in lines or ["Nothing was measured."])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 
+from siamese.report.labels import map_interval
 from siamese.report.text import interval, number, percent
 
 
@@ -22,7 +23,7 @@ def rendered(template: str, /, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=ChainableUndefined,
     )
-    environment.filters |= {"percent": percent, "interval": interval, "number": number}
+    environment.filters |= {"percent": percent, "interval": interval, "map_interval": map_interval, "number": number}
     return environment.get_template(template).render(**values)
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import siamese
 from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.report.text import novelty_lines
 from siamese.study import Run, file_name
+from siamese.study.summary import summary
 
 # The figures of a method, what they are called, and with how many decimals in per cent they are shown; None: as they are.
 FIGURES = {
     "accuracy": ("accuracy", 2),
+    "exact_match": ("exact match", 2),
+    "label_accuracy": ("per label", 2),
+    "f1_macro": ("macro F1", 1),
+    "map": ("mAP", 1),
     "eer": ("EER", 1),
     "auc": ("AUC", None),
     "tar_at_1": ("TAR @ 1 % FAR", 1),
@@ -32,12 +38,16 @@ OF_A_RUN = {
     "tsne_embeddings": "t-SNE of the embeddings of test images, first seed.",
     "mistakes": "Every test image that is named wrongly, first seed.",
     "novelty": "How outlying the embeddings of known and of novel images are, and the thresholds, first seed.",
+    "labels": "How well each label is ranked, beside the share of images that carry it, first seed.",
+    "label_examples": "Test images and what was said of them, each label from its own threshold on; in brackets what was "
+    "missed; first seed.",
     "training_curves": "Loss and validation figures against the step, first seed.",
 }
 
 
 def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds: float) -> None:
     """Write ``results.json``, the pictures and ``report.html`` into the study's folder, send them to W&B, and print."""
+    from siamese.plots.labels import curve_pair
     from siamese.plots.study import curves, splits, trainings
     from siamese.plots.style import save
     from siamese.run import commit, hardware
@@ -63,6 +73,9 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
     }
     if accuracies:
         pictures["accuracy"] = trainings(accuracies)
+    if validated := validation_curves(results["arms"]):
+        title = "All labels right, on validation images: mean over the seeds"
+        pictures["exact_match"] = curve_pair(validated, title, "exact match")
     for name, figure in pictures.items():
         save(figure, folder / "pictures" / f"{name}.png")
     keep_of_a_run(done, folder / "pictures")
@@ -90,52 +103,14 @@ def keep_of_a_run(runs: list[Run], folder: Path) -> None:
                 shutil.copyfile(drawn, folder / f"{stem}_{file_name(name)}.png")
 
 
-def summary(runs: list[Run]) -> list[dict[str, Any]]:
-    """Each arm with mean and standard deviation over its seeds of every figure of every method."""
-    arms = []
-    for arm in dict.fromkeys(run.arm.name for run in runs):
-        mine = [run for run in runs if run.arm.name == arm]
-        found = [results for run in mine if (results := run.results) is not None]
-        methods = {
-            name: {key: _spread([results["methods"][name][key] for results in found]) for key in figures}
-            for name, figures in found[0].get("methods", {}).items()
-        }
-        arms.append(
-            {
-                "name": arm,
-                "note": mine[0].arm.note,
-                "seeds": len(found),
-                "dataset": found[0]["dataset"],
-                "how": found[0].get("methods_how", ""),
-                "train_seconds": statistics.fmean(results["train_seconds"] for results in found),
-                "methods": methods,
-                "far": found[0].get("methods_far"),
-                "tutorial": _tutorial(found),
-                "novelty": mean_of([results["novelty"] for results in found]) if "novelty" in found[0] else None,
-            }
-        )
-    return arms
-
-
-def mean_of(found: list[Any]) -> Any:
-    """Results of equal structure with the mean in place of every fraction; what is no fraction is that of the first."""
-    if isinstance(found[0], dict):
-        return {key: mean_of([each[key] for each in found]) for key in found[0]}
-    return statistics.fmean(found) if isinstance(found[0], float) else found[0]
-
-
-def _tutorial(found: list[dict[str, Any]]) -> dict[str, Any] | None:
-    each = [results["tutorial"] for results in found if "tutorial" in results]
-    return (
-        {key: _spread([one[key] for one in each]) for key in ("precision", "accuracy", "tar", "far")} if each else None
-    )
-
-
-def _spread(values: list[Any]) -> dict[str, Any]:
-    if isinstance(values[0], list):
-        return {"mean": [statistics.fmean(column) for column in zip(*values, strict=True)]}
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
+def validation_curves(arms: list[dict[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and shares of each arm that was validated by exact match, by its name and note."""
+    found = {}
+    for arm in arms:
+        if logged := arm["validation"]:
+            name = f"{arm['name']} ({arm['note']})" if arm["note"] else arm["name"]
+            found[name] = np.array(logged["step"]), np.array(logged["exact_match"])
+    return found
 
 
 def _columns(arms: list[dict[str, Any]]) -> list[str]:
@@ -168,12 +143,13 @@ def _shown(figure: dict[str, Any] | None, decimals: int | None) -> str:
 def table(arms: list[dict[str, Any]]) -> str:
     """The study as plain text for a terminal."""
     lines = []
+    width = 2 + max([18, *(len(name) for arm in arms for name in arm["methods"])])
     for arm in arms:
         note = f" ({arm['note'].upper()})" if arm["note"] else ""
         lines.append(f"{arm['name']}{note}: {arm['dataset']}, {_seeds(arm)}, {arm['how']}")
-        lines.append("  " + "".join([f"{'':<20}", *(f"{title:>16}" for title in _titles(arms))]))
+        lines.append("  " + "".join([f"{'':<{width}}", *(f"{title:>16}" for title in _titles(arms))]))
         rows = _rows(arm, _columns(arms))
-        lines += ["  " + "".join([f"{name:<20}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
+        lines += ["  " + "".join([f"{name:<{width}}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
         if found := arm["tutorial"]:
             lines.append(
                 f"  what the tutorial prints as accuracy, the precision of pairs nearer than 0.5: "

@@ -104,8 +104,8 @@ def visit(browser) -> Iterator[Callable[..., Page]]:
             elsewhere.append(route.request.url)
             route.abort()
 
-    def opened(address: str, width: int = 1280, height: int = 800) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def opened(address: str, width: int = 1280, height: int = 800, touch: bool = False) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch)
         contexts.append(context)
         context.route("**/*", only_here)
         page = context.new_page()

@@ -69,6 +69,34 @@ def test_an_older_answer_does_not_overwrite_a_newer_one(address, visit):
     expect(word).to_have_text("Not a digit")
 
 
+def test_a_finger_draws_and_a_second_one_does_not_disturb_it(address, visit):
+    page = visit(address, touch=True)
+    canvas = page.locator("#digit canvas")
+    canvas.scroll_into_view_if_needed()
+    box, session = canvas.bounding_box(), page.context.new_cdp_session(page)
+    scrolled = page.evaluate("scrollY")
+
+    def touch(kind: str, *points: tuple[int, tuple[float, float]]) -> None:
+        there = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": finger}
+            for finger, (x, y) in points
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": there})
+
+    with page.expect_response("**/api/digit") as got:
+        touch("touchStart", (0, (0.5, 0.1)))
+        for step in range(1, 9):
+            touch("touchMove", (0, (0.5, 0.1 + step / 10)))
+            if step == 4:
+                touch("touchStart", (0, (0.5, 0.5)), (1, (0.9, 0.9)))  # the ball of the hand
+        touch("touchEnd")
+    drawn = got.value.request.post_data_json["strokes"]
+    assert len(drawn) == 1 and all(abs(x - 0.5) < 0.02 for x, _ in drawn[0])
+    assert drawn[0][0][1] < 0.15 and drawn[0][-1][1] > 0.8
+    assert page.evaluate("scrollY") == scrolled  # a finger that draws does not scroll the page
+    expect(page.locator("#digit .verdict .word")).to_have_text("1")
+
+
 def test_a_server_that_is_gone_is_told(address, visit):
     page = visit(address)
     page.route("**/api/digit", lambda route: route.abort())
