@@ -122,7 +122,8 @@ class Command(LightningCLI):
     def experiment(self) -> str:
         """The experiment's name, which says if generated data takes the place of the data set it is named after."""
         name, table = str(self.config[self.subcommand].experiment), self.datamodule.table("train").name
-        return f"{name}-{table}" if table in GENERATED and table not in name else name
+        generated = next((kind for kind in GENERATED if table.startswith(kind)), "")
+        return f"{name}-{generated}" if generated not in name else name
 
     def _own_callbacks(self, resumed: str | None) -> list[pl.Callback]:
         """What every command has beside the callbacks of the YAML."""
@@ -145,8 +146,8 @@ class Command(LightningCLI):
     def predict(self, **kwargs: Any) -> None:
         """Writes the test split's embeddings ``float32 [N, D]`` with the names of their images."""
         embeddings = torch.cat(self.trainer.predict(**kwargs))  # type: ignore[arg-type]
-        table = self.datamodule.table("test")
-        torch.save({"embeddings": embeddings, "files": list(table.file_names)}, self.folder / "embeddings.pt")
+        names = self.datamodule.file_names("test")
+        torch.save({"embeddings": embeddings, "files": names}, self.folder / "embeddings.pt")
 
 
 def _last(runs: Path) -> str:

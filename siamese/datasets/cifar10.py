@@ -19,6 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from siamese.datasets.base import DataSet, Splits, cached_table
+from siamese.datasets.glyphs10 import Glyphs10
 from siamese.datasets.registry import fetch, published_table, registry
 from siamese.errors import DataError, DataUnavailable, UserError
 from siamese.tables import Table
@@ -59,6 +60,11 @@ class Cifar10(DataSet):
         row = torch.arange(len(table))
         teach, test = row < TRAIN - self.val, row >= TRAIN
         return Splits(table.rows(teach), table.rows(~teach & ~test), table.rows(test), closed=True)
+
+    def stand_in(self) -> DataSet:
+        """As many drawings of ten generated characters, in colour."""
+        val = -(-self.val // len(CLASSES))
+        return Glyphs10(TRAIN // len(CLASSES) - val, val, TEST // len(CLASSES), SIDE, colour=True)
 
 
 def _original() -> Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -79,7 +80,7 @@ class Glyphs(DataSet):
     def _draw(self) -> Table:
         counts = _counts(self.alphabets, *self.characters, generator(self.seed, VERSION))
         numbers = tqdm(range(self.alphabets), desc="drawing glyphs", unit="alphabet")
-        with _one_thread():
+        with one_thread():
             images = [draw(counts[i], self.drawers, self.size, generator(self.seed, VERSION, i)) for i in numbers]
         group_names = [f"Glyphs-{i + 1:02d}" for i in range(self.alphabets)]
         class_names = [
@@ -102,7 +103,7 @@ class Glyphs(DataSet):
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Torch on one thread: the tensors are small, and threads that wait for one another can cost ten times as much."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -124,24 +125,50 @@ def _counts(alphabets: int, least: int, most: int, random: Generator) -> list[in
     return counts.tolist()
 
 
-def draw(characters: int, drawers: int, size: int, random: Generator) -> Tensor:
-    """One new alphabet by ``drawers``: ``uint8 [characters * drawers, 1, size, size]``, character by character."""
+@dataclass(frozen=True)
+class Script:
+    """An alphabet as it is to be drawn.
+
+    Attributes:
+        programs: of its ``C`` characters.
+        scales: ``float32 [C]``, the canvas's sides that a unit of each program usually has.
+        middles: ``float32 [C, 2]``, the middle of each character's box, (x, y).
+    """
+
+    programs: Programs
+    scales: Tensor
+    middles: Tensor
+
+
+def script(characters: int, random: Generator) -> Script:
+    """A new alphabet of so many characters."""
     programs, extent = alphabet(characters, random)
-    many = programs[torch.arange(characters).repeat_interleave(drawers)]
-
-    def varied(hand: float, once: float) -> Tensor:
-        """Normal noise ``float32 [B]``: what a drawer always does, plus what happens in one drawing."""
-        always = torch.randn(drawers, generator=random).repeat(characters)
-        return hand * always + once * torch.randn(len(many), generator=random)
-
     still = torch.zeros(characters)
     exact = trace(programs, still, still, random).flatten(1, 2)
     low, high = box(exact, inked(programs).flatten(1))
     # Bigger characters are drawn bigger, but by far less than in proportion: people fill the space they are given.
     side = (high - low).amax(-1)
     usual = extent * (side / side.mean()) ** 0.3 * (0.08 * torch.randn(characters, generator=random)).exp()
-    scale = (usual / side).repeat_interleave(drawers) * varied(0.09, 0.05).exp()
-    middle = ((low + high) / 2).repeat_interleave(drawers, 0)
+    return Script(programs, usual / side, (low + high) / 2)
+
+
+def draw(characters: int, drawers: int, size: int, random: Generator) -> Tensor:
+    """One new alphabet by ``drawers``: ``uint8 [characters * drawers, 1, size, size]``, character by character."""
+    return drawn(script(characters, random), drawers, size, random)
+
+
+def drawn(letters: Script, drawers: int, size: int, random: Generator) -> Tensor:
+    """An alphabet by new drawers, as ``draw`` gives it."""
+    characters = len(letters.programs)
+    many = letters.programs[torch.arange(characters).repeat_interleave(drawers)]
+
+    def varied(hand: float, once: float) -> Tensor:
+        """Normal noise ``float32 [B]``: what a drawer always does, plus what happens in one drawing."""
+        always = torch.randn(drawers, generator=random).repeat(characters)
+        return hand * always + once * torch.randn(len(many), generator=random)
+
+    scale = letters.scales.repeat_interleave(drawers) * varied(0.09, 0.05).exp()
+    middle = letters.middles.repeat_interleave(drawers, 0)
     mess = varied(0.25, 0.25).exp()
     rounding = torch.sigmoid(varied(1.0, 0.5) - 0.3)
     points = trace(many, mess, rounding, random).flatten(1, 2) - middle.unsqueeze(1)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from siamese.datasets.base import DataSet, Splits
+from siamese.datasets.glyphs10 import Glyphs10
 from siamese.datasets.registry import fetch, published_table
 from siamese.errors import DataError, UserError
 from siamese.tables import Table
@@ -48,6 +49,12 @@ class Mnist(DataSet):
         known = ~torch.isin(table.labels, torch.tensor(self.unseen, dtype=torch.int64))
         teach, choose = row < TRAIN - self.val, (row >= TRAIN - self.val) & (row < TRAIN)
         return Splits(table.rows(teach & known), table.rows(choose & known), table.rows(row >= TRAIN), closed=True)
+
+    def stand_in(self) -> DataSet:
+        """As many drawings of ten generated characters."""
+        classes = len(self.class_names)
+        val = -(-self.val // classes)
+        return Glyphs10(TRAIN // classes - val, val, TEST // classes, SIDE, unseen=self.unseen)
 
     def _decode(self) -> Table:
         images, labels = [], []

@@ -13,7 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from siamese.errors import UserError
 from siamese.evaluation.labels import mean_average_precision
 from siamese.systems.data import FewShotData
 
@@ -42,13 +41,10 @@ def handmade_features(images: Tensor) -> np.ndarray:
 def handmade_predictions(data: FewShotData) -> tuple[Tensor, Tensor]:
     """``float64 [N, L]`` probabilities of validation and of test images. The penalty is the one that validation images prefer.
 
-    Raises UserError where training images are of one class each.
+    Training images carry several labels each, and tiles have none that are drawn once.
     """
     targets, chosen = data.targets("train"), data.targets("val")
-    if targets is None or chosen is None:
-        raise UserError(
-            "the baseline of hand-made features takes images that carry several labels themselves, no tiles"
-        )
+    assert targets is not None and chosen is not None, "Labels.prepare has asked"
     train, val, test = (handmade_features(data.table(split).images) for split in ("train", "val", "test"))
     best: tuple[float, Tensor, Tensor] | None = None
     for penalty in PENALTIES:

@@ -27,7 +27,7 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
         targets: ``bool [N, L]``.
     """
     beyond = probabilities.masked_fill(targets, -1.0).amax(1).double()  # the threshold is to be more than that
-    within = probabilities.masked_fill(~targets, 2.0).amin(1).double()  # and no more than that
+    within = probabilities.masked_fill(~targets, 1.0).amin(1).double()  # and no more than that
     can = beyond < within
     above, most = beyond[can].sort().values.numpy(), within[can].sort().values.numpy()
     if len(most) == 0:
@@ -35,7 +35,7 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
     right = np.searchsorted(above, most, "left") - np.searchsorted(most, most, "left")
     best = most[right.argmax()]
     edges = np.concatenate([above, most, [0.0]])
-    return float((edges[edges < best].max() + min(best, 1.0)) / 2)
+    return max(0.0, float((edges[edges < best].max() + best) / 2))
 
 
 def label_thresholds(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -64,24 +64,29 @@ def decision_figures(said: Tensor, targets: Tensor) -> dict[str, float]:
     """How good decisions ``bool [N, L]`` are: ``exact_match``, the share of images with all labels right (total accuracy);
     ``label_accuracy``, the share of labels; ``f1_micro`` over all labels; ``f1_macro``, the mean over labels, of which one
     that is neither there nor said counts 0."""
-    said, labels = said.long(), targets.shape[1]
+    told, there = _several(said.long()), _several(targets.long())
+    labels = there.shape[1]
     return {
-        "exact_match": float(multilabel_exact_match(said, targets.long(), labels)),
-        "label_accuracy": float((said.bool() == targets).double().mean()),
-        "f1_micro": float(multilabel_f1_score(said, targets.long(), labels, average="micro")),
-        "f1_macro": float(multilabel_f1_score(said, targets.long(), labels, average="macro")),
+        "exact_match": float(multilabel_exact_match(told, there, labels)),
+        "label_accuracy": float((said == targets).double().mean()),
+        "f1_micro": float(multilabel_f1_score(told, there, labels, average="micro")),
+        "f1_macro": float(multilabel_f1_score(told, there, labels, average="macro")),
     }
 
 
 def average_precisions(probabilities: Tensor, targets: Tensor) -> Tensor:
     """``float64 [L]``: area under each label's precision-recall curve by steps; nan for a label that no image carries."""
+    said, there = _several(probabilities), _several(targets.long())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Average precision score for one or more classes")
         warnings.filterwarnings("ignore", message=".*No positive samples found")
-        found = multilabel_average_precision(
-            probabilities.float(), targets.long(), targets.shape[1], average="none", thresholds=None
-        )
-    return torch.where(targets.any(0), found.double(), torch.nan)
+        found = multilabel_average_precision(said, there, there.shape[1], average="none", thresholds=None)
+    return torch.where(targets.any(0), found[: targets.shape[1]].double(), torch.nan)
+
+
+def _several(columns: Tensor) -> Tensor:
+    """``[N, L]``, as torchmetrics has it with two labels or more: a single one twice, which changes no mean."""
+    return columns if columns.shape[1] > 1 else columns.expand(-1, 2)
 
 
 def mean_average_precision(probabilities: Tensor, targets: Tensor) -> float:

@@ -20,6 +20,7 @@ from siamese.evaluation.labels import (
     decision_figures,
     label_thresholds,
     log_loss,
+    mean_average_precision,
     resampled,
     top_labels,
 )
@@ -54,6 +55,13 @@ class Labels(Evaluator):
         self.handmade, self.intervals = handmade, intervals
         self._stored: dict[str, Any] = {}
 
+    def prepare(self, data: FewShotData) -> None:
+        if self.handmade and data.targets("train") is None:
+            raise UserError(
+                "the baseline of hand-made features learns from images that carry several labels themselves; "
+                f"{data.table('train').name} has none to teach it, so handmade is false"
+            )
+
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
         probabilities, targets = _said(system, "val"), _targets(data, "val")
         threshold = best_threshold(probabilities, targets)
@@ -63,9 +71,8 @@ class Labels(Evaluator):
             "thresholds": label_thresholds(probabilities, targets).tolist(),
         }
         found = decision_figures(probabilities >= threshold, targets)
-        precision = float(average_precisions(probabilities, targets).nanmean())
         return {
-            "val/map": precision,
+            "val/map": mean_average_precision(probabilities, targets),
             "val/exact_match": found["exact_match"],
             "val/label_accuracy": found["label_accuracy"],
         }
@@ -167,7 +174,7 @@ def _predictor(val: Tensor, test: Tensor, chosen: Tensor, targets: Tensor) -> di
         figures[name] = found | {"low": low, "high": high}
     return {
         "decisions": figures,
-        "map": float(average_precisions(test, targets).nanmean()),
+        "map": mean_average_precision(test, targets),
         "log_loss": log_loss(test, targets),
         "threshold": one,
         "thresholds": each.tolist(),
@@ -185,13 +192,14 @@ def _f1(said: Tensor, there: Tensor) -> dict[str, float]:
 
 
 def _said(system: Siamese, split: str) -> Tensor:
-    """``float32 [N, L]`` on the CPU: the probabilities of each label. Raises UserError for a loss that knows no labels."""
+    """``float64 [N, L]`` on the CPU, so that no threshold between two is rounded to one of them: the probabilities of each
+    label. Raises UserError for a loss that knows no labels."""
     loss = system.loss
     if not isinstance(loss, LabelLoss):
         raise UserError(
             f"{type(loss).__name__} knows no labels; Labels takes a loss such as siamese.losses.BinaryLabels"
         )
-    return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu()
+    return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu().double()
 
 
 def _targets(data: FewShotData, split: str) -> Tensor:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import sigmoid_focal_loss
 
 from siamese.errors import UserError
 from siamese.losses.base import Loss
@@ -94,10 +93,14 @@ class FocalLabels(LabelLoss):
 
     def __init__(self, labels: int, embedding_size: int, gamma: float = 2.0, alpha: float | None = None) -> None:
         super().__init__(labels, embedding_size)
-        self.gamma, self.alpha = gamma, -1.0 if alpha is None else alpha
+        self.gamma, self.alpha = gamma, alpha
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return sigmoid_focal_loss(logits, targets, self.alpha, self.gamma).sum(1)
+        true = logits * (2 * targets - 1)  # the logit of what is true
+        # The power as an exponential of a logarithm: that of 0, which 1 - p is rounded to, may have no finite gradient.
+        found = -F.logsigmoid(true) * (self.gamma * F.logsigmoid(-true)).exp()
+        weight = 1.0 if self.alpha is None else self.alpha * targets + (1 - self.alpha) * (1 - targets)
+        return (weight * found).sum(1)
 
 
 class AsymmetricLabels(LabelLoss):
@@ -116,10 +119,14 @@ class AsymmetricLabels(LabelLoss):
         self, labels: int, embedding_size: int, positive: float = 0.0, negative: float = 4.0, margin: float = 0.05
     ) -> None:
         super().__init__(labels, embedding_size)
+        if min(positive, negative, margin) < 0:
+            raise UserError(f"positive, negative and margin are at least 0, not {positive}, {negative} and {margin}")
         self.positive, self.negative, self.margin = positive, negative, margin
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
-        there, shifted = logits.sigmoid(), (logits.sigmoid() - self.margin).clamp_min(0)
-        found = (1 - there) ** self.positive * F.logsigmoid(logits)
-        refused = shifted**self.negative * (1 - shifted).clamp_min(1e-8).log()
+        absent = F.logsigmoid(-logits)  # log (1 - p)
+        found = (self.positive * absent).exp() * F.logsigmoid(logits)
+        # Just above 0, where a power less than 1 still has a finite gradient; log (1 - shifted) is exact for p near 1.
+        shifted = (logits.sigmoid() - self.margin).clamp_min(1e-12)
+        refused = shifted**self.negative * absent.logaddexp(logits.new_tensor(self.margin).log()).clamp_max(0)
         return -(targets * found + (1 - targets) * refused).sum(1)

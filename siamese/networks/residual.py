@@ -39,7 +39,8 @@ class Residual(nn.Module):
                 f"a residual network has one block and one cell at least, not {len(widths) - 1} and {cells}"
             )
         self.embedding_size, self.cells, self.mean, self.deviation = widths[-1], cells, mean, deviation
-        self.channels, self.least = channels, 2 ** len(widths) * cells
+        # The first convolution takes a pixel off each cell, then every block halves it.
+        self.channels, self.least = channels, (2 ** (len(widths) - 1) + 1) * cells
         self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 2), nn.GELU())
         self.blocks = nn.Sequential(*(_Block(before, after) for before, after in pairwise(widths)))
 

@@ -22,6 +22,7 @@ class Vgg13(nn.Module):
     def __init__(self, channels: int = 3, widths: Sequence[int] = (32, 64, 128, 256)) -> None:
         super().__init__()
         self.embedding_size, layers = widths[-1], list[nn.Module]()
+        self.channels, self.least = channels, 2 ** (len(widths) - 1)
         for before, after in pairwise([channels, *widths]):
             if len(layers):
                 layers.append(nn.AvgPool2d(2))
@@ -30,7 +31,14 @@ class Vgg13(nn.Module):
         self.blocks = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings ``[B, 256]`` of images ``[B, channels, H, W]`` in [0, 1], at least 8x8 pixels."""
+        """Embeddings ``[B, 256]`` of images ``[B, channels, H, W]`` in [0, 1]. Raises UserError for fewer than 8x8 pixels, or
+        other channels."""
+        channels, height, width = images.shape[1:]
+        if channels != self.channels or min(height, width) < self.least:
+            raise UserError(
+                f"this network takes {self.channels} channels and at least {self.least} pixels a side, not "
+                f"{channels}x{height}x{width}"
+            )
         return self.blocks(images).mean((2, 3))
 
 

@@ -43,6 +43,8 @@ class IndexBatch(NamedTuple):
 class Sampler(ABC):
     """Draws an epoch of batches."""
 
+    mirror = False  # whether it has images turned into mirror images of the same class
+
     @abstractmethod
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
         """The epoch's ``S`` batches as ``[S, B]`` tensors, the same for the same seed and epoch on every machine.

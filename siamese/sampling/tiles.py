@@ -21,9 +21,9 @@ PARTS = SIDE**2
 def draw_tiles(table: Table, count: int, draw: torch.Generator) -> Tensor:
     """``int64 [count, 4]`` rows: four different classes, all sets of four equally likely, one random image of each, in random
     places. Raises UserError for a table of fewer classes."""
+    if len(table.classes) < PARTS:
+        raise UserError(f"a tile shows {PARTS} different classes, and {table.name} has {len(table.classes)} here")
     rows, counts, _ = class_rows(table)
-    if len(rows) < PARTS:
-        raise UserError(f"a tile shows {PARTS} different classes, and {table.name} has {len(rows)} here")
     classes = torch.rand(count, len(rows), generator=draw).topk(PARTS).indices
     picked = (torch.rand(count, PARTS, generator=draw, dtype=torch.float64) * counts[classes]).long()
     return rows[classes, picked]

@@ -16,18 +16,12 @@ from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
-from siamese.sampling.tiles import tile_targets, tiled
+from siamese.sampling.tiles import SIDE, tile_targets, tiled
+from siamese.systems.streams import RowBatch, RowStream, SplitStream
 from siamese.tables import Table, joined
 
 AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
 VIEWS = 2**32 - 2  # stands for the epoch, and the process, in the seeds of further batches
-
-
-class RowBatch(NamedTuple):
-    """Images of a split to embed as they are: ``int64 [B]``, of its rows or its tiles."""
-
-    split: str
-    rows: Tensor
 
 
 class Batch(NamedTuple):
@@ -77,6 +71,11 @@ class FewShotData(pl.LightningDataModule):
             raise UserError(f"data.symmetries must be 1, 2, 4 or 8, not {symmetries}")
         if augment is None and symmetries > 1:
             raise UserError(f"data.augment turns images, so without it data.symmetries is 1, not {symmetries}")
+        if augment is None and sampler.mirror:
+            raise UserError(
+                "data.augment mirrors images, so without it the sampler's mirror is false; one of rotation, shear, scale and "
+                "shift 0 does nothing else"
+            )
         self.source, self.sampler, self.augment, self.light = source, sampler, augment, light
         self.extra = extra
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
@@ -137,9 +136,15 @@ class FewShotData(pl.LightningDataModule):
         rows = chosen if tiles is None else tiles[chosen]
         return _together(self.table(split).images[rows.flatten()], rows)
 
+    def file_names(self, split: str) -> list[str]:
+        """By which a person finds each image of a split again; of a tile those of its four parts."""
+        names, tiles = self.table(split).file_names, self.tiles.get(split)
+        return list(names) if tiles is None else [" + ".join(names[row] for row in tile) for tile in tiles.tolist()]
+
     def preprocessing_entry(self) -> dict[str, Any] | None:
-        """What a checkpoint holds of how an image file becomes what the network sees."""
-        return preprocessing_entry(self.source, self.table("train"), self.image_size)
+        """What a checkpoint holds of how an image file becomes what the network sees; a tile is made of resized parts."""
+        side = self.image_size if self.image_size is None or self.tiles.get("test") is None else SIDE * self.image_size
+        return preprocessing_entry(self.source, self.table("train"), side)
 
     def train_dataloader(self) -> DataLoader:
         return self._stream(
@@ -180,6 +185,8 @@ class FewShotData(pl.LightningDataModule):
             images ``float [B, C, H, W]`` in [0, 1], labels ``int64 [B]``, both on the device.
         """
         whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
+        if whole.labels.ndim > 2:
+            raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
         for step in range(min(40, len(whole.rows))):
             own = whole.rows[step] < len(self.table("train"))
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
@@ -207,10 +214,10 @@ class FewShotData(pl.LightningDataModule):
             done = trainer.fit_loop.epoch_loop.batch_progress.current
             place = lambda: (trainer.current_epoch, done.ready)  # noqa: E731
             stream = BatchStream(draw, place, trainer.global_rank, trainer.world_size)
-        return DataLoader(_Labelled(split, stream), batch_size=None)
+        return DataLoader(SplitStream(split, stream), batch_size=None)
 
     def _rows(self, split: str) -> DataLoader:
-        return DataLoader(_Rows(split, self.images(split), self.eval_batch), batch_size=None)
+        return DataLoader(RowStream(split, self.images(split), self.eval_batch), batch_size=None)
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
         """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
@@ -231,29 +238,3 @@ class FewShotData(pl.LightningDataModule):
 def _together(images: Tensor, rows: Tensor) -> Tensor:
     """Images ``[B * T, C, H, W]`` of the rows ``[B]`` or ``[B, T]``; in the latter case as tiles."""
     return images if rows.ndim == 1 else tiled(images.unflatten(0, tuple(rows.shape)))
-
-
-class _Rows(torch.utils.data.IterableDataset):
-    """All rows of a split in order, in every process: of a list Lightning would give each process a share only."""
-
-    def __init__(self, split: str, rows: int, batch: int) -> None:
-        self.batches = [RowBatch(split, chunk) for chunk in torch.arange(rows).split(batch) if rows]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[RowBatch]:
-        return iter(self.batches)
-
-
-class _Labelled(torch.utils.data.IterableDataset):
-    """A stream whose batches say which split they are of."""
-
-    def __init__(self, split: str, stream: BatchStream) -> None:
-        self.split, self.stream = split, stream
-
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    def __iter__(self):
-        return ((self.split, batch) for batch in self.stream)

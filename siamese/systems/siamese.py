@@ -10,7 +10,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from siamese.errors import UserError
-from siamese.losses import Loss
+from siamese.losses import LabelLoss, Loss
 from siamese.similarity import Cosine, Similarity
 from siamese.systems.data import Batch, FewShotData
 from siamese.systems.optimization import OneCycle, Optimization
@@ -119,6 +119,11 @@ class Siamese(pl.LightningModule):
 
     def _loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
+        if batch.labels.ndim == 2 and not isinstance(self.loss, LabelLoss):
+            raise UserError(
+                f"{type(self.loss).__name__} takes images of one class each, and these carry several labels; take a loss such "
+                "as siamese.losses.BinaryLabels"
+            )
         embeddings = (self.network.head if self.taught else self)(batch.images)  # type: ignore[operator]
         # A network of several members gives what each says, [members, B, D], and each has its own loss.
         each = embeddings if embeddings.ndim == 3 else embeddings.unsqueeze(0)
