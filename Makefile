@@ -16,6 +16,9 @@ OMNIGLOT = $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.G
            $(if $(SEED),--seed_everything $(SEED))
 FACES = $(if $(filter cartoons,$(DATA)),--data.source siamese.datasets.cartoons.Cartoons) \
         $(if $(SPLITS),--seeds $(SPLITS)) $(if $(WORKERS),--workers $(WORKERS))
+SEEDED = $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
+# Of networks that use all cores by themselves.
+LARGE = $(if $(SEEDS),--seeds $(SEEDS)) --workers $(or $(WORKERS),1)
 
 ifneq ($(filter train-omniglot,$(MAKECMDGOALS)),)
 ifneq ($(filter-out omniglot glyphs,$(DATA)),)
@@ -29,7 +32,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces train-mnist demo test lint bench bench-active clean
+.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters demo test lint bench bench-active clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +44,13 @@ train-att-faces: .venv/.installed ## train and test on the AT&T faces, 20 splits
 	.venv/bin/python -m siamese study experiments/att_faces_study.yaml $(strip $(FLAGS) $(FACES)) $(ARGS)
 
 train-mnist: .venv/.installed ## train and test on MNIST with and without the L2 constraint [SEEDS=1 WORKERS=2 RESUME=1 STRICT=1 ARGS=…]
-	.venv/bin/python -m siamese study experiments/mnist_study.yaml $(strip $(FLAGS) $(if $(SEEDS),--seeds $(SEEDS)) \
-	  $(if $(WORKERS),--workers $(WORKERS))) $(ARGS)
+	.venv/bin/python -m siamese study experiments/mnist_study.yaml $(strip $(FLAGS) $(SEEDED)) $(ARGS)
+
+train-multilabel: .venv/.installed ## several labels an image: CIFAR-10 tiles, two losses, two networks [SEEDS=1 WORKERS=2 RESUME=1 STRICT=1 ARGS=…]
+	.venv/bin/python -m siamese study experiments/multilabel_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
+
+train-posters: .venv/.installed ## the genres of movie posters, two networks [SEEDS=1 WORKERS=2 RESUME=1 ARGS=…]
+	.venv/bin/python -m siamese study experiments/posters_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
 
 demo: .venv/.installed ## a page to draw on, for this machine only [PORT=7860 ARGS="--open"]
 	.venv/bin/python -m siamese demo $(if $(PORT),--port $(PORT)) $(ARGS)

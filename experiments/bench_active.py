@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from siamese.active import CLASSIFIERS, STRATEGIES, fitted, learning_curve
 from siamese.datasets.mnist import Mnist
@@ -60,8 +61,10 @@ def main(arguments: list[str]) -> int:
         for data in given.data:
             table, drawn, start = DATA[data]()
             embedded = _embeddings(table, given.model)
-            for name in given.classifiers:
-                _measure(given, name, embedded, table.labels.numpy(), drawn, start, table.name)
+            # The matrices are small: several threads would mostly wait for one another.
+            with threadpool_limits(1):
+                for name in given.classifiers:
+                    _measure(given, name, embedded, table.labels.numpy(), drawn, start, table.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

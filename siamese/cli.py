@@ -171,10 +171,11 @@ class Preparation(Command):
 def run_command(arguments: list[str], command: type[Command] = Command) -> Command:
     """Do what the command line says. Returns the command, with all that it made."""
     # What Lightning warns of does not apply: batches are integers, there is nothing for workers to load; the run's
-    # folder holds earlier metrics on purpose; and it is this program that hands over the arguments.
+    # folder holds earlier metrics on purpose; a training stopped within an epoch goes on with the batch that comes next; and
+    # it is this program that hands over the arguments.
     does_not_apply = (
         "IterableDataset.*__len__|many workers|LeafSpec|logs directory|args parameter is intended"
-        "|dirpath has changed|Checkpoint directory|across ranks is zero"
+        "|dirpath has changed|Checkpoint directory|across ranks is zero|ended before the epoch ended"
     )
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 import yaml
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.trainer.states import TrainerFn
 
 import siamese
 from siamese.evaluation.evaluator import Evaluator
@@ -75,11 +77,14 @@ class Record(pl.Callback):
             "fingerprint": data.fingerprint,
             "train_seconds": self.timer.time_elapsed("train"),
             "preprocessing": getattr(data, "preprocessing_entry", dict)(),
+            # What dropout draws from: sampling and augmentation have generators of their own.
+            "random": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
         }
         for evaluator in _evaluators(trainer):
             if evaluator.chosen_at == trainer.global_step:  # what was found with other weights is not true of these
                 about |= evaluator.stored()
         checkpoint[CHECKPOINT_KEY] = about
+        _leave_unfinished_epoch_open(checkpoint["loops"]["fit_loop"])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Now, because loading the best checkpoint sets the timer back to when that was saved.
@@ -90,6 +95,12 @@ class Record(pl.Callback):
     ) -> None:
         if self.trained is None:  # this process evaluates what another has trained
             self.trained = checkpoint[CHECKPOINT_KEY]["train_seconds"], checkpoint["global_step"]
+        random = checkpoint[CHECKPOINT_KEY].get("random")
+        # On another machine there is no going on bit for bit, and processes are not to draw alike.
+        if trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1 and random:
+            torch.set_rng_state(random[0])
+            if len(random) == torch.cuda.device_count() + 1:
+                torch.cuda.set_rng_state_all(random[1:])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -188,6 +199,19 @@ class Beginning(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update(self.config | circumstances, allow_val_change=True)
+
+
+def _leave_unfinished_epoch_open(loop: dict[str, Any]) -> None:
+    """An epoch whose last batch was not seen counts as begun in a checkpoint, not as done, so that resuming goes on within it.
+
+    Args:
+        loop: the fit loop as the checkpoint holds it, which is a copy; the training itself is not touched.
+    """
+    # Lightning ends a training that is told to stop like any epoch: it counts the epoch as processed, and only then saves. The
+    # resumed training would begin the next epoch, and never see the rest of this one. Within an epoch both counts are equal.
+    if not loop["epoch_loop.batch_progress"]["is_last_batch"]:
+        for count in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):
+            count["processed"] = count["completed"]
 
 
 def _evaluators(trainer: pl.Trainer) -> list[Evaluator]:

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from siamese.__main__ import main
+from siamese.record import GracefulStop
 from siamese.report import read_metrics
 
 TINY = str(Path(__file__).parent / "tiny.yaml")
@@ -145,6 +146,42 @@ def test_ctrl_c_saves_and_reports_and_a_resumed_training_ends_as_if_never_stoppe
     assert results_of(resumed)["steps"] == 360
     assert fit(tmp_path / "whole", *options) == 0
     assert torch.equal(weights(resumed), weights(tmp_path / "whole" / "tiny-glyphs" / "latest"))
+
+
+DROPOUT = [
+    "--data.image_size=76", "--model.network=siamese.networks.FourConv", "--model.network.channels=1",
+    "--model.network.height=76", "--model.network.width=76",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how", [[], ["--trainer.val_check_interval", "3"], DROPOUT], ids=["at the end", "within", "dropout"]
+)
+@pytest.mark.filterwarnings("error:.*ended before the epoch ended")
+def test_a_training_stopped_within_an_epoch_goes_on_within_it(how, tmp_path, monkeypatch):
+    """Two epochs of six steps, stopped within the first, at its end, and twice within the second."""
+
+    def last(runs: Path) -> dict:
+        return torch.load(runs / "tiny-glyphs" / "latest" / "checkpoints" / "last.ckpt", weights_only=True)
+
+    unjudged = ["--trainer.callbacks", "null", "--checkpoint.monitor", "val/loss", "--checkpoint.mode", "min"]
+    options = [*unjudged, *how]
+    assert fit(tmp_path / "whole", *options) == 0
+    for step in (4, 6, 8, 9):
+
+        def interrupt(self, trainer, *_, step=step) -> None:
+            if trainer.global_step == step:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(GracefulStop, "on_train_batch_end", interrupt)
+        assert fit(tmp_path, *options, *(["--resume", "true"] if step > 4 else [])) == 0
+        assert last(tmp_path)["global_step"] == step
+    assert fit(tmp_path, *options, "--resume", "true") == 0
+    resumed, whole = last(tmp_path), last(tmp_path / "whole")
+    assert resumed["global_step"] == whole["global_step"] == 12
+    assert resumed["state_dict"].keys() == whole["state_dict"].keys()
+    for name, weight in whole["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], weight), name
 
 
 def test_two_processes_train_together(tmp_path):

@@ -124,6 +124,25 @@ def test_the_terminal_shows_the_same_in_a_hundred_columns():
 
 
 @pytest.mark.parametrize(
+    ("dataset", "generated"),
+    [
+        ("glyphs", True),
+        ("glyphs10", True),
+        ("glyphs10-colour", True),
+        ("glyphs10-colour tiles", True),
+        ("cartoons", True),
+        ("cifar10 tiles", False),
+        ("posters-800", False),
+        (None, False),
+    ],
+)
+def test_generated_images_are_not_taken_for_published_ones(dataset: str | None, generated: bool, tmp_path: Path):
+    page = page_of(make_run(tmp_path, one_shot=None, verification=None, labels=MEASURED, dataset=dataset))
+    for text in (words(page), " ".join(benchmark_table(labelled() | {"dataset": dataset}).split())):
+        assert ("not comparable with published figures" in text) is generated
+
+
+@pytest.mark.parametrize(
     ("ends", "said"),
     [
         ([0.011, 0.03], "this <network> beats base rates, by 1.1 to 3.0 points"),

@@ -11,6 +11,7 @@ from siamese.losses.labels import (
     CategoricalLabels,
     FocalLabels,
     LabelLoss,
+    PartLabels,
     SquaredLabels,
 )
 from siamese.losses.pairs import Binary, Contrastive, PairLoss
@@ -26,6 +27,7 @@ __all__ = [
     "Loss",
     "MetricLearning",
     "PairLoss",
+    "PartLabels",
     "Softmax",
     "SquaredLabels",
     "least_radius",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.errors import UserError
 from siamese.losses.base import Loss
 from siamese.similarity import Cosine, Similarity
+
+TINY = 1e-6  # least distance of a logarithm of a probability from 0
 
 
 class LabelLoss(Loss):
@@ -59,6 +62,31 @@ class BinaryLabels(LabelLoss):
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+
+
+class PartLabels(BinaryLabels):
+    """Binary cross-entropy for images of several parts, each of which shows one label: a softmax says which, for each part by
+    itself, and a label is there if any part shows it, ``1 - prod(1 - p)`` ("noisy or", as of the instances of a bag: Viola,
+    Platt, Zhang 2005, Multiple Instance Boosting for Object Detection, section 3.1). Which part shows which is not told.
+
+    Args:
+        labels: L.
+        embedding_size: D, of all parts one after the other.
+        parts: how many there are.
+    """
+
+    def __init__(self, labels: int, embedding_size: int, parts: int = 4) -> None:
+        if parts < 1 or embedding_size % parts:
+            raise UserError(f"an embedding of {embedding_size} numbers is not one of {parts} equal parts")
+        super().__init__(labels, embedding_size // parts)
+        self.parts = parts
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Log-odds ``float32 [N, L]`` that a label is there, of embeddings ``[N, D]``."""
+        shows = self.linear(embeddings.unflatten(1, (self.parts, -1))).float().log_softmax(2)  # [N, parts, L]
+        # Where a part is sure, 1 - p would be 0, and its logarithm without end.
+        absent = torch.log1p(-shows.clamp_max(-TINY).exp()).sum(1).clamp_max(-TINY)
+        return torch.log(-torch.expm1(absent)) - absent
 
 
 class CategoricalLabels(LabelLoss):

@@ -20,8 +20,10 @@ class Residual(nn.Module):
     Args:
         widths: channels of the first convolution and of the blocks. Every block halves the image.
         channels: of the images.
-        cells: the image is cut into so many rows and columns of cells, none of which sees another; the highest value is over
-            all of them. 1 for an image that is whole, 2 for tiles.
+        cells: the image is cut into so many rows and columns of cells, none of which sees another. 1 for an image that is
+            whole, 2 for tiles.
+        apart: the embedding is that of all cells, one after the other in reading order; otherwise the highest values are
+            over all of them, in whatever order they are.
         mean, deviation: of the pixels, of each channel, by which images are standardised.
     """
 
@@ -30,6 +32,7 @@ class Residual(nn.Module):
         widths: Sequence[int] = (24, 64, 256, 256),
         channels: int = 3,
         cells: int = 1,
+        apart: bool = False,
         mean: float = 0.47,
         deviation: float = 0.25,
     ) -> None:
@@ -38,7 +41,8 @@ class Residual(nn.Module):
             raise UserError(
                 f"a residual network has one block and one cell at least, not {len(widths) - 1} and {cells}"
             )
-        self.embedding_size, self.cells, self.mean, self.deviation = widths[-1], cells, mean, deviation
+        self.embedding_size = widths[-1] * (cells**2 if apart else 1)
+        self.cells, self.apart, self.mean, self.deviation = cells, apart, mean, deviation
         # The first convolution takes a pixel off each cell, then every block halves it.
         self.channels, self.least = channels, (2 ** (len(widths) - 1) + 1) * cells
         self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 2), nn.GELU())
@@ -57,7 +61,8 @@ class Residual(nn.Module):
         if self.cells > 1:
             cut = images.unflatten(2, (self.cells, -1)).unflatten(4, (self.cells, -1))  # [B, C, cells, h, cells, w]
             images = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        return self.blocks(self.stem(images)).amax((2, 3)).unflatten(0, (count, -1)).amax(1)
+        each = self.blocks(self.stem(images)).amax((2, 3)).unflatten(0, (count, -1))
+        return each.flatten(1) if self.apart else each.amax(1)
 
 
 class _Block(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from siamese.augment import Affine, Light
 from siamese.datasets.base import DataSet, Splits, preprocessing_entry
@@ -214,10 +214,10 @@ class FewShotData(pl.LightningDataModule):
             done = trainer.fit_loop.epoch_loop.batch_progress.current
             place = lambda: (trainer.current_epoch, done.ready)  # noqa: E731
             stream = BatchStream(draw, place, trainer.global_rank, trainer.world_size)
-        return DataLoader(SplitStream(split, stream), batch_size=None)
+        return _loader(SplitStream(split, stream))
 
     def _rows(self, split: str) -> DataLoader:
-        return DataLoader(RowStream(split, self.images(split), self.eval_batch), batch_size=None)
+        return _loader(RowStream(split, self.images(split), self.eval_batch))
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
         """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
@@ -233,6 +233,11 @@ class FewShotData(pl.LightningDataModule):
 
     def _drawing(self, device: torch.device, *key: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(generator(self.seed, *key, AUGMENT).initial_seed())
+
+
+def _loader(batches: IterableDataset) -> DataLoader:
+    """A loader of what comes in batches. A generator of its own keeps it from drawing from the one that dropout draws from."""
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())
 
 
 def _together(images: Tensor, rows: Tensor) -> Tensor:
