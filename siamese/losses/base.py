@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from siamese.similarity import Similarity
+from siamese.similarity import Cosine, Similarity
 
 
 class Loss(nn.Module, ABC):
@@ -37,3 +37,14 @@ class Loss(nn.Module, ABC):
             labels: ``int64 [B]``, or ``bool [B, L]`` where an image carries several of L labels.
             pairs: ``int64 [P, 2]``, the pairs to compare; None for all ``B (B - 1) / 2`` of the batch.
         """
+
+
+class CosineLoss(Loss):
+    """A loss that compares embeddings by its own means. What it teaches is asked by the cosine, or by any similarity that has
+    nothing to learn."""
+
+    def similarity(self, embedding_size: int) -> Similarity:
+        return Cosine()
+
+    def teaches(self, similarity: Similarity) -> bool:
+        return not any(True for _ in similarity.parameters())

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.errors import UserError
-from siamese.losses.base import Loss
+from siamese.losses.base import CosineLoss
 from siamese.similarity import Cosine, Similarity
 
 
-class MetricLearning(Loss):
+class MetricLearning(CosineLoss):
     """Any loss, and if wanted any miner, of pytorch-metric-learning. It compares all pairs of the batch.
 
     Args:
@@ -24,12 +24,6 @@ class MetricLearning(Loss):
     def __init__(self, loss: nn.Module, miner: nn.Module | None = None) -> None:
         super().__init__()
         self.loss, self.miner = loss, miner
-
-    def similarity(self, embedding_size: int) -> Similarity:
-        return Cosine()
-
-    def teaches(self, similarity: Similarity) -> bool:
-        return not any(True for _ in similarity.parameters())  # these losses have a distance of their own
 
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
@@ -48,7 +42,7 @@ class MetricLearning(Loss):
         return None if proxies is None else Cosine()(embeddings, proxies)
 
 
-class Softmax(Loss):
+class Softmax(CosineLoss):
     """Cross-entropy of a linear layer's logits: the usual way to teach classes, and with embeddings of a fixed length (the
     network's ``radius``) the L2-constrained softmax (Ranjan, Castillo, Chellappa 2017, L2-constrained Softmax Loss for
     Discriminative Face Verification, equation 2).
@@ -62,12 +56,6 @@ class Softmax(Loss):
     def __init__(self, classes: int, embedding_size: int, smoothing: float = 0.0) -> None:
         super().__init__()
         self.linear, self.smoothing = nn.Linear(embedding_size, classes), smoothing
-
-    def similarity(self, embedding_size: int) -> Similarity:
-        return Cosine()
-
-    def teaches(self, similarity: Similarity) -> bool:
-        return not any(True for _ in similarity.parameters())
 
     def logits(self, embeddings: Tensor) -> Tensor:
         return self.linear(embeddings)

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.errors import UserError
-from siamese.losses.base import Loss
-from siamese.similarity import Cosine, Similarity
+from siamese.losses.base import CosineLoss
+from siamese.similarity import Similarity
 
 TINY = 1e-6  # least distance of a logarithm of a probability from 0
 
 
-class LabelLoss(Loss):
+class LabelLoss(CosineLoss):
     """A loss of the logits ``[B, L]`` that a linear layer gives each label.
 
     Args:
@@ -34,12 +34,6 @@ class LabelLoss(Loss):
     def probabilities(self, logits: Tensor) -> Tensor:
         """``[N, L]``: how likely each label is there, of logits ``[N, L]``, each by itself."""
         return logits.sigmoid()
-
-    def similarity(self, embedding_size: int) -> Similarity:
-        return Cosine()
-
-    def teaches(self, similarity: Similarity) -> bool:
-        return not any(True for _ in similarity.parameters())
 
     def logits(self, embeddings: Tensor) -> Tensor:
         return self.linear(embeddings)
