@@ -56,7 +56,7 @@ def label_bars(precisions: Mapping[str, tuple[float, float]]) -> Figure:
     axes.set_yticks(places, [name for name, _ in ranked], color=INK)
     axes.set(xlim=(0, 1.08), ylim=(-0.6, len(ranked) - 0.4))
     axes.xaxis.set_major_formatter(PERCENT)
-    legend(axes, loc="lower right")
+    legend(axes, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     return figure
 
 
