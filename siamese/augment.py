@@ -23,6 +23,7 @@ class Affine(nn.Module):
         shift: horizontal and vertical shift, a fraction of the width or height.
         probability: with which each of the four is applied to an image, drawn separately.
         outside: what enters from beyond the image: ``zeros`` (paper) or its nearest ``border`` pixel (photographs).
+        whole_pixels: shift by those alone, which leaves an image that is only shifted as sharp as it was.
     """
 
     def __init__(
@@ -33,26 +34,27 @@ class Affine(nn.Module):
         shift: float = 0.05,
         probability: float = 1.0,
         outside: Literal["zeros", "border"] = "zeros",
+        whole_pixels: bool = False,
     ) -> None:
         super().__init__()
         self.rotation, self.shear, self.scale, self.shift = rotation, shear, scale, shift
-        self.probability, self.outside = probability, outside
+        self.probability, self.outside, self.whole_pixels = probability, outside, whole_pixels
 
     def forward(self, images: Tensor, turns: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
         """Turn and distort images.
 
         Args:
-            images: float ``[B, C, H, W]``, square.
+            images: float ``[B, C, H, W]``, square where there are quarter turns.
             turns: ``int64 [B]``, quarter turns, plus 4 if mirrored first.
             distort: ``bool [B]``; the others are only turned.
             generator: on the device of the images.
         """
-        matrix = _symmetry(turns) @ self._draw(distort, generator)
+        matrix = _symmetry(turns) @ self._draw(distort, generator, images.shape[2], images.shape[3])
         grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode=self.outside, align_corners=False)
 
-    def _draw(self, distort: Tensor, generator: torch.Generator) -> Tensor:
-        """``float [B, 2, 3]``: for each image the map from output to input coordinates in [-1, 1]."""
+    def _draw(self, distort: Tensor, generator: torch.Generator, height: int, width: int) -> Tensor:
+        """``float [B, 2, 3]``: for each image the map from output to input coordinates, which are in [-1, 1] on both sides."""
         count, device = len(distort), distort.device
 
         def uniform(size: float, values: int) -> Tensor:
@@ -67,8 +69,39 @@ class Affine(nn.Module):
         stretch = torch.diag_embed(1 + uniform(self.scale, 2))
         shear = uniform(self.shear, 2)
         skew = torch.eye(2, device=device) + torch.diag_embed(shear).flip(2)
-        shift = uniform(2 * self.shift, 2).unsqueeze(2)  # coordinates span 2
-        return torch.cat([rotation @ skew @ stretch, shift], dim=2)
+        shift = uniform(2 * self.shift, 2)  # coordinates span 2
+        if self.whole_pixels:
+            sides = torch.tensor([width, height], device=device) / 2
+            shift = (shift * sides).round() / sides
+        # Turned and sheared are pixels, not coordinates, of which both sides have as many.
+        sides = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=device)
+        return torch.cat([(rotation @ skew @ stretch) * sides, shift.unsqueeze(2)], dim=2)
+
+
+class Cutout(nn.Module):
+    """A square of each image hidden, wherever its centre falls (DeVries, Taylor 2017, Improved Regularization of
+    Convolutional Neural Networks with Cutout).
+
+    Args:
+        size: side of the square, a fraction of the shorter side of the image.
+        value: of the pixels that hide it.
+    """
+
+    def __init__(self, size: float = 0.5, value: float = 0.47) -> None:
+        super().__init__()
+        self.size, self.value = size, value
+
+    def forward(self, images: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
+        """Float images ``[B, C, H, W]`` with a square hidden where ``distort`` (``bool [B]``) is true."""
+        height, width = images.shape[2:]
+        centre = torch.rand(2, len(images), 1, device=images.device, generator=generator)
+        reach = self.size * min(height, width) / 2
+        down, across = (
+            (torch.arange(side, device=images.device) + 0.5 - place * side).abs() < reach
+            for side, place in zip((height, width), centre, strict=True)
+        )
+        hidden = (down & distort.unsqueeze(1)).unsqueeze(2) & across.unsqueeze(1)
+        return images.masked_fill(hidden.unsqueeze(1), self.value)
 
 
 class Light(nn.Module):

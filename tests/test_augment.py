@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from siamese.augment import Affine, Light
+from siamese.augment import Affine, Cutout, Light
 from siamese.sampling.seeds import generator
 
 NOTHING = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "shift": 0.0}
@@ -166,3 +167,49 @@ def test_light_leaves_alone_what_is_not_to_be_distorted():
     lit = Light()(images, distort, generator(1))
     assert torch.equal(lit[~distort], images[~distort])
     assert (lit[distort] - images[distort]).abs().amax((1, 2, 3)).min() > 0.01
+
+
+def test_pixels_are_turned_not_coordinates():
+    """A quarter turn of a wide image leaves a square in its middle a square."""
+    images = torch.zeros(1, 1, 20, 40)
+    images[:, :, 6:14, 16:24] = 1
+    images[:, :, 8:10, 18:22] = 0.5
+    still = torch.zeros(1, dtype=torch.int64)
+    turn = Affine(**NOTHING | {"rotation": 180.0})
+    linear = turn._draw(still == 0, generator(3), 20, 40)[0, :, :2] * torch.tensor([[1.0, 40 / 20], [20 / 40, 1.0]])
+    torch.testing.assert_close(linear @ linear.T, torch.eye(2), atol=1e-5, rtol=0)
+    turned = turn(images, still, still == 0, generator(3))
+    assert float(turned.sum()) == pytest.approx(float(images.sum()), rel=0.02)
+
+
+def test_whole_pixels_are_moved_as_they_are():
+    images, still = torch.rand(200, 1, 12, 20, generator=generator(0)), torch.zeros(200, dtype=torch.int64)
+    still[100:] = 4
+    shift = Affine(**NOTHING | {"shift": 0.1}, outside="border", whole_pixels=True)
+    moved = shift(images, still, still >= 0, generator(1))
+    images = torch.where(still.view(-1, 1, 1, 1) == 4, images.flip(3), images)
+    padded, found = F.pad(images, (2, 2, 1, 1), mode="replicate"), set()
+    for image, (row, result) in zip(padded, enumerate(moved), strict=True):
+        places = [(down, right) for down in range(3) for right in range(5)
+                  if torch.allclose(image[:, down : down + 12, right : right + 20], result, atol=2e-5)]  # fmt: skip
+        assert len(places) == 1, f"image {row} is none of the fifteen"
+        found.update(places)
+    assert len(found) == 15
+
+
+def test_cutout_hides_one_square_wherever_it_falls():
+    images = torch.rand(600, 3, 16, 24, generator=generator(0))
+    distort = torch.arange(600) < 500
+    cut = Cutout(0.5, value=2.0)(images, distort, generator(1))
+    hidden = cut == 2
+    assert not hidden[500:].any()
+    assert torch.equal(cut[~hidden], images[~hidden])
+    hidden = hidden[:500]
+    assert torch.equal(hidden, hidden[:, :1].expand_as(hidden)), "in all channels"
+    rows, columns = hidden[:, 0].any(2), hidden[:, 0].any(1)
+    assert torch.equal(hidden[:, 0], rows.unsqueeze(2) & columns.unsqueeze(1)), "a rectangle"
+    assert int(rows.sum(1).max()) == int(columns.sum(1).max()) == 8
+    assert int(rows.sum(1).min()) == int(columns.sum(1).min()) == 4, "half of it where its centre is at the border"
+    shares = hidden[:, 0].float().mean(0)
+    assert shares.min() > 0.02
+    assert shares.max() < 0.25

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamese.errors import UserError
 from siamese.evaluation.evaluator import Evaluator, visible_images
-from siamese.evaluation.handmade import handmade_predictions
 from siamese.evaluation.intervals import wilson
 from siamese.evaluation.labels import (
     HALF,
@@ -24,12 +23,13 @@ from siamese.evaluation.labels import (
     resampled,
     top_labels,
 )
+from siamese.evaluation.linear import handmade_features, linear_predictions, network_features
 from siamese.losses import LabelLoss
 from siamese.plots.labels import label_bars, label_sheet
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 
-NETWORK, BASE_RATES, HANDMADE = "this network", "base rates", "hand-made features"
+NETWORK, BASE_RATES, HANDMADE, FROZEN = "this network", "base rates", "hand-made features", "frozen"
 AT_HALF, AT_ONE, AT_EACH = "at 0.5", "at one threshold", "at a threshold a label"
 SHOWN = 24  # images of the sheet
 DRAWS = 200  # bootstrap samples
@@ -45,21 +45,22 @@ class Labels(Evaluator):
 
     Args:
         handmade: also what logistic regression makes of hand-made features: a thumbnail and histograms of gradients.
+        frozen: also what it makes of the embeddings of this network, as it is.
         intervals: bootstrap intervals of mean average precision, and of its difference from the other predictors'.
     """
 
     several = True
 
-    def __init__(self, handmade: bool = False, intervals: bool = True) -> None:
+    def __init__(self, handmade: bool = False, frozen: nn.Module | None = None, intervals: bool = True) -> None:
         super().__init__()
-        self.handmade, self.intervals = handmade, intervals
+        self.handmade, self.frozen, self.intervals = handmade, frozen, intervals
         self._stored: dict[str, Any] = {}
 
     def prepare(self, data: FewShotData) -> None:
-        if self.handmade and data.targets("train") is None:
+        if (self.handmade or self.frozen) and data.targets("train") is None:
             raise UserError(
-                "the baseline of hand-made features learns from images that carry several labels themselves; "
-                f"{data.table('train').name} has none to teach it, so handmade is false"
+                "logistic regression, the baseline, learns from images that carry several labels themselves; "
+                f"{data.table('train').name} has none to teach it, so handmade is false, and nothing frozen"
             )
 
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
@@ -87,7 +88,10 @@ class Labels(Evaluator):
         rates = (chosen if taught is None else taught).double().mean(0)
         said = {NETWORK: (_said(system, "val"), _said(system, "test"))}
         if self.handmade:
-            said[HANDMADE] = handmade_predictions(data)
+            said[HANDMADE] = linear_predictions(data, handmade_features)
+        if self.frozen:
+            features = network_features(self.frozen, system.device)
+            said[f"{FROZEN} {type(self.frozen).__name__}"] = linear_predictions(data, features)
         said[BASE_RATES] = rates.expand(chosen.shape), rates.expand(targets.shape)
         predictors = {name: _predictor(*each, chosen, targets) for name, each in said.items()}
         if self.intervals:
@@ -95,14 +99,15 @@ class Labels(Evaluator):
         probabilities = said[NETWORK][1]
         precisions = average_precisions(probabilities, targets)
         thresholds = predictors[NETWORK]["thresholds"]
+        decided = probabilities >= torch.tensor(thresholds, dtype=torch.float64)
         per_label = {
             name: {
                 "images": int(targets[:, label].sum()),
                 "taught": None if taught is None else int(taught[:, label].sum()),
                 "average_precision": float(precisions[label]) if targets[:, label].any() else None,
-                "accuracy": float(((probabilities[:, label] >= HALF) == targets[:, label]).double().mean()),
+                "accuracy": float((decided[:, label] == targets[:, label]).double().mean()),
                 "threshold": thresholds[label],
-                **_f1(probabilities[:, label] >= thresholds[label], targets[:, label]),
+                **_f1(decided[:, label], targets[:, label]),
             }
             for label, name in enumerate(table.class_names)
         }
@@ -121,7 +126,7 @@ class Labels(Evaluator):
             },
             "methods_how": f"{len(targets):,} test images of {targets.shape[1]} labels",
         }  # fmt: skip
-        self._draw(data, probabilities, targets, per_label, predictors)
+        self._draw(data, probabilities, targets, decided, per_label)
 
     def _add_intervals(self, predictors: Mapping[str, Any], tests: list[Tensor], targets: Tensor) -> None:
         found = resampled(tests, targets, DRAWS)
@@ -136,8 +141,8 @@ class Labels(Evaluator):
         data: FewShotData,
         probabilities: Tensor,
         targets: Tensor,
+        decided: Tensor,
         per_label: Mapping[str, Any],
-        predictors: Mapping[str, Any],
     ) -> None:
         names, table = data.table("test").class_names, data.table("test")
         bars = {
@@ -148,17 +153,15 @@ class Labels(Evaluator):
         self.pictures["labels.png"] = label_bars(bars)
         rows = torch.linspace(0, len(targets) - 1, min(SHOWN, len(targets)), dtype=torch.float64).round().long()
         shown = visible_images(table, data.as_loaded("test", rows))
-        thresholds = torch.tensor(predictors[NETWORK]["thresholds"])
         lines = [
             [
-                (names[label], float(probabilities[row, label]), bool(targets[row, label]))
+                (names[label], float(probabilities[row, label]), bool(targets[row, label]), bool(decided[row, label]))
                 for label in probabilities[row].argsort(descending=True).tolist()
-                if probabilities[row, label] >= thresholds[label] or targets[row, label]
+                if decided[row, label] or targets[row, label]
             ]
             for row in rows.tolist()
         ]
-        said = [[bool(p >= thresholds[names.index(name)]) for name, p, _ in each] for each in lines]
-        self.pictures["label_examples.png"] = label_sheet(shown, lines, said)
+        self.pictures["label_examples.png"] = label_sheet(shown, lines)
 
 
 def _predictor(val: Tensor, test: Tensor, chosen: Tensor, targets: Tensor) -> dict[str, Any]:

@@ -60,16 +60,13 @@ def label_bars(precisions: Mapping[str, tuple[float, float]]) -> Figure:
     return figure
 
 
-def label_sheet(
-    images: Sequence[np.ndarray], lines: Sequence[Sequence[tuple[str, float, bool]]], said: Sequence[Sequence[bool]]
-) -> Figure:
+def label_sheet(images: Sequence[np.ndarray], lines: Sequence[Sequence[tuple[str, float, bool, bool]]]) -> Figure:
     """Images with the labels that were said of them and those that they carry: in teal what was said rightly, in vermilion
     what was said wrongly, in grey and in brackets what was missed.
 
     Args:
         images: ``uint8 [H, W, 3]``, or ``[H, W]``, 255 is ink.
-        lines: of each image, its labels with their probabilities, and whether it carries them.
-        said: of each of those, whether it was said.
+        lines: of each image, labels with their probabilities, whether it carries each, and whether that was said.
     """
     rows = -(-len(images) // ACROSS)
     figure = new_figure("Labels: said rightly, said wrongly, (missed)", 11.0, 0.6 + 2.75 * max(1, rows))
@@ -77,10 +74,10 @@ def label_sheet(
         if place >= len(images):
             axes.set_axis_off()
             continue
-        whole = all(there == told for (_, _, there), told in zip(lines[place], said[place], strict=True))
+        whole = all(there == said for _, _, there, said in lines[place])
         draw_ink(axes, images[place], RIGHT if whole else WRONG)
-        for row, ((name, share, there), told) in enumerate(zip(lines[place][:LINES], said[place], strict=False)):
-            _label(axes, row, name, share, (RIGHT if there else WRONG) if told else None)
+        for row, (name, share, there, said) in enumerate(lines[place][:LINES]):
+            _label(axes, row, name, share, (RIGHT if there else WRONG) if said else None)
     return figure
 
 

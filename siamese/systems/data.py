@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from siamese.augment import Affine, Light
+from siamese.augment import Affine, Cutout, Light
 from siamese.datasets.base import DataSet, Splits, preprocessing_entry
 from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
@@ -44,6 +44,7 @@ class FewShotData(pl.LightningDataModule):
         symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
             (rotations), or 8 (rotations and mirror images).
         light: other light on training images, or None.
+        cutout: a square of each training image hidden, or None.
         extra: a data set all of whose classes teach too, and do nothing else: drawn ones, say, where there are few real ones.
             Its images have the shape of the source's.
         strict: make missing data an error instead of training on the generated stand-in.
@@ -60,6 +61,7 @@ class FewShotData(pl.LightningDataModule):
         image_size: int | None = 35,
         symmetries: int = 1,
         light: Light | None = None,
+        cutout: Cutout | None = None,
         extra: DataSet | None = None,
         strict: bool = False,
         eval_batch: int = 512,
@@ -76,8 +78,8 @@ class FewShotData(pl.LightningDataModule):
                 "data.augment mirrors images, so without it the sampler's mirror is false; one of rotation, shear, scale and "
                 "shift 0 does nothing else"
             )
-        self.source, self.sampler, self.augment, self.light = source, sampler, augment, light
-        self.extra = extra
+        self.source, self.sampler, self.extra = source, sampler, extra
+        self.augment, self.light, self.cutout = augment, light, cutout
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
@@ -204,6 +206,8 @@ class FewShotData(pl.LightningDataModule):
             images = self.augment(images, index.turns.flatten(), distort, draw)
         if self.light is not None:
             images = self.light(images, distort, draw)
+        if self.cutout is not None:
+            images = self.cutout(images, distort, draw)
         return _together(images, index.rows).contiguous(memory_format=torch.channels_last)
 
     def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from siamese.datasets.tiles import ImageTiles
@@ -86,6 +87,7 @@ def test_each_label_by_itself(lamps):
     assert each["d"]["average_precision"] is None, "no test image carries it"
     assert each["d"]["recall"] == each["d"]["f1"] == 0
     said = given["test"][:, 0].sigmoid().double() >= each["a"]["threshold"]
+    assert each["a"]["accuracy"] == pytest.approx(float((said == targets[:, 0]).double().mean()))
     right = int((said & targets[:, 0]).sum())
     assert each["a"]["precision"] == pytest.approx(right / int(said.sum()))
     assert each["a"]["recall"] == pytest.approx(right / int(targets[:, 0].sum()))
@@ -159,6 +161,20 @@ def test_features_made_by_hand_see_the_lamps(lamps):
     assert handmade["map"] > rates["map"] + 0.3
     assert handmade["log_loss"] < rates["log_loss"]
     assert list(found) == ["this network", "hand-made features", "base rates"]
+
+
+class Lit(torch.nn.Module):
+    """The brightest pixel of each quarter, and a dropout that would hide three of them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.dropout(F.adaptive_max_pool2d(images, 2).flatten(1), 0.75, self.training)
+
+
+def test_features_of_a_frozen_network_are_those_it_has_in_use(lamps):
+    found = reported(lamps, guesses(lamps, wrong=9.0), frozen=Lit()).results["labels"]["predictors"]
+    assert found["frozen Lit"]["map"] == pytest.approx(1)
+    assert found["frozen Lit"]["decisions"]["at 0.5"]["exact_match"] == 1
+    assert list(found) == ["this network", "frozen Lit", "base rates"]
 
 
 def test_tiles_are_judged_by_their_four_labels(tiles):

@@ -27,7 +27,7 @@ from siamese.evaluation import (
 )
 from siamese.evaluation.labels import best_threshold, label_thresholds
 from siamese.losses import BinaryLabels, Loss, Softmax
-from siamese.networks import Compact, Whitened
+from siamese.networks import Compact, Residual, Whitened
 from siamese.rebuild import rebuild
 from siamese.sampling.tiles import Tiles
 from siamese.systems import FewShotData, Siamese
@@ -68,9 +68,10 @@ def test_one_class_an_image_is_refused(tiny):
     setting_up(Labels(handmade=True), ready(Lamps()))
 
 
-def test_features_made_by_hand_are_refused_for_tiles_before_anything_is_trained(tiles):
-    with pytest.raises(UserError, match="hand-made features learns from images that carry several labels themselves"):
-        setting_up(Labels(handmade=True), tiles)
+@pytest.mark.parametrize("options", [{"handmade": True}, {"frozen": Residual((2, 4))}])
+def test_logistic_regression_is_refused_for_tiles_before_anything_is_trained(tiles, options):
+    with pytest.raises(UserError, match="the baseline, learns from images that carry several labels themselves"):
+        setting_up(Labels(**options), tiles)
 
 
 def trainer(tmp_path: Path, *callbacks: pl.Callback, **options) -> pl.Trainer:

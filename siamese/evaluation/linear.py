@@ -1,8 +1,9 @@
-"""A baseline without any network: features made by hand, and logistic regression for each label."""
+"""Baselines in which only a linear layer learns: logistic regression for each label, on features that are not trained here."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,13 +12,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamese.evaluation.labels import mean_average_precision
 from siamese.systems.data import FewShotData
 
 THUMBNAIL, CELLS, DIRECTIONS = 8, 4, 8
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regressions, of which validation chooses one
+BATCH = 64  # images a frozen network takes at a time
 
 
 def handmade_features(images: Tensor) -> np.ndarray:
@@ -38,14 +40,30 @@ def handmade_features(images: Tensor) -> np.ndarray:
     return torch.cat(found).numpy()
 
 
-def handmade_predictions(data: FewShotData) -> tuple[Tensor, Tensor]:
+def network_features(network: nn.Module, device: torch.device) -> Callable[[Tensor], np.ndarray]:
+    """What gives images ``uint8 [N, C, H, W]`` the embeddings ``float32 [N, D]`` of a network, as it is, on a device."""
+    network = network.eval().to(device)
+
+    @torch.no_grad()
+    def features(images: Tensor) -> np.ndarray:
+        each = [network(chunk.to(device).float() / 255).float().cpu() for chunk in images.split(BATCH)]
+        return torch.cat(each).numpy()
+
+    return features
+
+
+def linear_predictions(data: FewShotData, features: Callable[[Tensor], np.ndarray]) -> tuple[Tensor, Tensor]:
     """``float64 [N, L]`` probabilities of validation and of test images. The penalty is the one that validation images prefer.
 
     Training images carry several labels each, and tiles have none that are drawn once.
+
+    Args:
+        data: splits of images.
+        features: of images ``uint8 [N, C, H, W]``, ``float32 [N, F]``.
     """
     targets, chosen = data.targets("train"), data.targets("val")
     assert targets is not None and chosen is not None, "Labels.prepare has asked"
-    train, val, test = (handmade_features(data.table(split).images) for split in ("train", "val", "test"))
+    train, val, test = (features(data.table(split).images) for split in ("train", "val", "test"))
     best: tuple[float, Tensor, Tensor] | None = None
     for penalty in PENALTIES:
         found = [_fitted(train, targets[:, label].numpy(), penalty, val, test) for label in range(targets.shape[1])]
