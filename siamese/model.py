@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siamese.evaluation.calibration import OperatingPoint
 
 BATCH = 128  # images embedded at a time
+MEMORY = 2**29  # bytes of pixels read from files at a time
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,20 @@ class Model:
     ) -> tuple[Tensor, list[Path], list[BadImage]]:
         """Embeddings ``float32 [N, D]`` of the files that can be read, their paths, and what is wrong with the others.
 
-        With ``features`` those of all layers, ``[N, F]``, in place of embeddings; only where there is a ``feature_size``.
+        With ``features`` those of all layers, ``[N, F]``, in place of embeddings; only where there is a ``feature_size``. No
+        more than 512 MiB of pixels are held at a time.
         """
-        pixels, kept, broken = read_images(paths, self.preprocessing)
-        return self._embed(pixels, features), kept, broken
+        made = self.preprocessing
+        step = max(BATCH, MEMORY // (made.channels * made.height * made.width))
+        embeddings: list[Tensor] = []
+        kept: list[Path] = []
+        broken: list[BadImage] = []
+        for start in range(0, max(1, len(paths)), step):
+            pixels, read, wrong = read_images(paths[start : start + step], made)
+            embeddings.append(self._embed(pixels, features))
+            kept += read
+            broken += wrong
+        return torch.cat(embeddings), kept, broken
 
     def verify(self, first: Picture, second: Picture, threshold: float | None = None) -> Verdict:
         """Whether two images show the same.

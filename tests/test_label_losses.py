@@ -16,6 +16,7 @@ from siamese.losses import (
     Contrastive,
     FocalLabels,
     LabelLoss,
+    PartLabels,
     Softmax,
     SquaredLabels,
 )
@@ -31,6 +32,8 @@ ALL = [
     BinaryLabels(3, 4), CategoricalLabels(3, 4), SquaredLabels(3, 4), FocalLabels(3, 4), FocalLabels(3, 4, 0.5, 0.25),
     AsymmetricLabels(3, 4), AsymmetricLabels(3, 4, 0.5, 0.5, 0.0), AsymmetricLabels(3, 4, 1.0, 0.5, 0.2),
 ]  # fmt: skip
+KNOWN = [*ALL, PartLabels(3, 4, parts=2)]
+EVERY = pytest.mark.parametrize("loss", KNOWN, ids=lambda loss: type(loss).__name__)
 EACH = pytest.mark.parametrize("loss", ALL, ids=lambda loss: type(loss).__name__)
 
 
@@ -170,7 +173,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_images(loss):
     assert loss.logits(embeddings).shape == (5, 3)
 
 
-@EACH
+@EVERY
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
@@ -230,3 +233,18 @@ def test_losses_of_one_class_an_image_refuse_several_labels(loss):
     batch = Batch(torch.rand(5, 1, 8, 8), "train", torch.rand(5, 3) < 0.5)
     with pytest.raises(UserError, match=rf"{type(loss).__name__} takes images of one class each.*BinaryLabels"):
         system._loss(batch)
+
+
+@pytest.mark.parametrize(("gamma", "alpha"), [(-1.0, None), (2.0, 1.5), (2.0, -0.5)])
+def test_a_focus_that_would_reward_mistakes_is_refused(gamma, alpha):
+    with pytest.raises(UserError, match="gamma is at least 0 and alpha a share"):
+        FocalLabels(3, 4, gamma, alpha)
+
+
+@pytest.mark.parametrize("loss", [*KNOWN, Softmax(3, 4)], ids=lambda loss: type(loss).__name__)
+def test_embeddings_of_another_size_are_told_before_anything_is_trained(loss):
+    Siamese(Compact((2,), 4, image_size=16), loss)
+    with pytest.raises(
+        UserError, match=rf"{type(loss).__name__} takes embeddings of 4 numbers, and those of Compact have 5"
+    ):
+        Siamese(Compact((2,), 5, image_size=16), loss)

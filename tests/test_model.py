@@ -145,6 +145,21 @@ def test_broken_files_are_raised_or_collected(model, files):
     assert torch.equal(embeddings, model.embed(kept))
 
 
+def test_many_files_are_read_by_and_by(model, files, monkeypatch):
+    files[2].write_bytes(b"")
+    whole = model.embed_files(files)
+    monkeypatch.setattr("siamese.model.MEMORY", 1)
+    monkeypatch.setattr("siamese.model.BATCH", 2)
+    held = []
+    read = siamese.model.read_images
+    monkeypatch.setattr("siamese.model.read_images", lambda paths, made: held.append(len(paths)) or read(paths, made))
+    embeddings, kept, broken = model.embed_files(files)
+    assert max(held) == 2 and sum(held) == len(files)
+    assert kept == whole[1] and len(broken) == 1
+    torch.testing.assert_close(embeddings, whole[0])
+    assert model.embed_files([])[0].shape == (0, model.embedding_size)
+
+
 @pytest.mark.parametrize(
     "images",
     [torch.zeros(2, 1, 28, 28), torch.zeros(1, 28, 28, dtype=torch.uint8), torch.zeros(2, 3, 28, 28).byte(), "a.png"],

@@ -8,6 +8,7 @@ import torch
 
 from siamese.errors import UserError
 from siamese.losses import PartLabels
+from siamese.losses.parts import log_likelihood
 from siamese.networks import Residual
 
 
@@ -33,11 +34,78 @@ def test_a_label_is_there_if_any_part_shows_it():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_loss_is_the_binary_cross_entropy_of_that():
-    loss = taught(torch.zeros(3, 2))  # each part shows each label with 1/3: it is there with 5/9
-    targets = torch.tensor([[True, False, False]])
-    value = loss(loss.similarity(4), torch.ones(1, 4), targets)
-    assert value.item() == pytest.approx(-math.log(5 / 9) - 2 * math.log(4 / 9), rel=1e-5)
+def test_the_loss_is_that_of_every_way_to_show_the_labels():
+    """Images of four parts with one to four of six labels each, against all 6^4 ways."""
+    draw = torch.Generator().manual_seed(0)
+    embeddings = 2 * torch.randn(60, 12, generator=draw)
+    counts = torch.arange(60) % 4 + 1
+    targets = torch.rand(60, 6, generator=draw).argsort(1).argsort(1) < counts.unsqueeze(1)
+    loss = PartLabels(6, 12)
+    with torch.no_grad():
+        found = loss.losses(embeddings, targets)
+        shows = loss.linear(embeddings.view(60, 4, 3)).softmax(2).double()
+        for row, image in enumerate(shows):
+            expected = sum(
+                math.prod(image[part, label].item() for part, label in enumerate(way))
+                for way in product(range(6), repeat=4)
+                if set(way) == set(targets[row].nonzero().flatten().tolist())
+            )
+            assert found[row].item() == pytest.approx(-math.log(expected), rel=1e-4)
+        assert loss(loss.similarity(12), embeddings, targets).item() == pytest.approx(found.mean().item())
+
+
+def test_the_likelihoods_of_all_sets_of_labels_add_up_to_one():
+    shows = torch.randn(1, 3, 5, generator=torch.Generator().manual_seed(3)).log_softmax(2)
+    sets = torch.tensor([[bool(number >> label & 1) for label in range(5)] for number in range(1, 32)])
+    total = sum(
+        log_likelihood(shows.expand(int(mine.sum()), -1, -1), sets[mine]).exp().sum()
+        for count in (1, 2, 3)
+        if (mine := sets.sum(1) == count).any()
+    )
+    assert float(total) == pytest.approx(1, abs=1e-5)
+
+
+def test_smoothing_is_a_share_of_the_cross_entropy_of_all_labels():
+    draw = torch.Generator().manual_seed(1)
+    embeddings, targets = torch.randn(8, 12, generator=draw), torch.arange(5).expand(8, 5) < 4
+    plain, smooth = PartLabels(5, 12), PartLabels(5, 12, smoothing=0.2)
+    smooth.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        shows = plain.linear(embeddings.view(8, 4, 3)).log_softmax(2)
+        uniform = -shows.mean(2).sum(1)
+        torch.testing.assert_close(
+            smooth.losses(embeddings, targets), 0.8 * plain.losses(embeddings, targets) + 0.2 * uniform
+        )
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "shows 1 to 4 labels, not 0"), (5, "shows 1 to 4 labels, not 5")])
+def test_labels_that_the_parts_cannot_show_are_refused(count, said):
+    targets = torch.arange(6).expand(2, 6) < torch.tensor([[2], [count]])
+    with pytest.raises(UserError, match=said):
+        PartLabels(6, 12).losses(torch.zeros(2, 12), targets)
+
+
+def test_no_more_parts_than_sets_can_be_kept():
+    assert PartLabels(12, 9, parts=9).losses(torch.zeros(2, 9), torch.arange(12).expand(2, 12) < 9).isfinite().all()
+    with pytest.raises(UserError, match="at most 9 parts, not 10"):
+        PartLabels(12, 10, parts=10)
+
+
+def test_under_autocast_only_the_linear_layer_is_in_bfloat16():
+    draw = torch.Generator().manual_seed(0)
+    loss, embeddings, targets = PartLabels(5, 12), torch.randn(9, 12, generator=draw), torch.arange(5).expand(9, 5) < 4
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(loss.similarity(12), embeddings, targets)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, loss(loss.similarity(12), embeddings, targets), atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_smoothing_is_a_share(smoothing):
+    with pytest.raises(
+        UserError, match=f"smoothing is a share of the loss, at least 0 and less than 1, not {smoothing}"
+    ):
+        PartLabels(6, 12, smoothing=smoothing)
 
 
 def test_which_part_shows_what_does_not_matter():
@@ -51,7 +119,10 @@ def test_which_part_shows_what_does_not_matter():
 def test_sure_parts_have_finite_losses_and_gradients(size):
     loss, draw = PartLabels(5, 12, parts=4), torch.Generator().manual_seed(1)
     embeddings = (size * torch.randn(64, 12, generator=draw)).requires_grad_()
-    loss(loss.similarity(12), embeddings, torch.rand(64, 5, generator=draw) < 0.5).backward()
+    targets = torch.rand(64, 5, generator=draw).argsort(1) < torch.arange(64).view(64, 1) % 4 + 1
+    value = loss(loss.similarity(12), embeddings, targets)
+    assert value.isfinite()
+    value.backward()
     assert embeddings.grad.isfinite().all() and loss.linear.weight.grad.isfinite().all()
     assert loss.linear.weight.grad.abs().sum() > 0
 

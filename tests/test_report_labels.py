@@ -15,7 +15,7 @@ from test_report import RESULTS, Loads, make_run, page_of
 from siamese.plots import run_bars, save
 from siamese.record import GracefulStop, Record
 from siamese.report import benchmark_table
-from siamese.report.labels import comparison
+from siamese.report.labels import comparison, rare
 
 AT_HALF: dict[str, Any] = {
     "exact_match": 0.6011,
@@ -157,6 +157,44 @@ def test_generated_images_are_not_taken_for_published_ones(dataset: str | None, 
 def test_it_beats_another_only_where_the_whole_interval_says_so(ends: Any, said: str):
     text = comparison({"predictors": {"this <network>": NETWORK, "base rates": RATES | {"network_ahead": ends}}})
     assert said in text and bool(text) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ([[0.01, 0.03], [0.02, 0.05]], "this <network> beats base rates with each of 2 seeds, by 1.0 to 5.0 points"),
+        ([[-0.03, -0.01], [-0.05, -0.02]], "but is 1.0 to 5.0 points behind with each of 2 seeds"),
+        (
+            [[0.01, 0.03], [-0.02, 0.05]],
+            "beats base rates with 1 of 2 seeds and is behind with 0: the difference lies between -2.0",
+        ),
+        (
+            [[-0.01, 0.03], [-0.02, 0.05]],
+            "cannot be told, since the difference lies between -2.0 and 5.0 points with each of 2",
+        ),
+        ([[0.01, 0.03], None], ""),
+    ],
+)
+def test_several_seeds_are_judged_together(seeds: Any, said: str):
+    found = [
+        {"predictors": {"this <network>": NETWORK, "base rates": RATES | {"network_ahead": ends}}} for ends in seeds
+    ]
+    text = comparison(*found)
+    assert said in text and bool(text) is bool(said)
+    assert comparison() == comparison({}, {}) == ""
+
+
+def test_labels_of_few_test_images_are_named(tmp_path: Path):
+    labels = {
+        name: LABEL | {"images": count} for name, count in (("many", 10), ("few <b>", 9), ("one", 1), ("none", 0))
+    }
+    assert rare(labels) == (
+        "Fewer than 10 test images carry few <b> (9), one (1): one image more or less moves these figures by far. "
+        "No test image carries none: of these nothing was measured."
+    )
+    assert rare({"many": LABEL}) == rare({}) == ""
+    page = page_of(make_run(tmp_path, one_shot=None, verification=None, labels=MEASURED | {"per_label": labels}))
+    assert "few &lt;b&gt; (9), one (1)" in page
 
 
 @pytest.mark.parametrize("missing", [*MEASURED, *NETWORK, *RATES, *AT_HALF, *LABEL])

@@ -136,6 +136,7 @@ def test_plan_goes_seed_by_seed_and_hands_options_on():
         ("- 1", "not the YAML of a study"),
         ("experiment: x", "not the YAML of a study"),
         ("experiment: x\narms: [{nam: 1}]", "nam"),
+        ("arms: [{name: a, config: b, seeds: 1}]", "'experiment'"),
     ],
 )
 def test_a_wrong_yaml_is_told(tmp_path, content, sentence):

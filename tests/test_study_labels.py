@@ -33,9 +33,10 @@ def run_of(folder: Path, arm: Arm, seed: int, exact: float, metrics: str) -> Run
         "this network, at one threshold": method(exact + 0.1),
         LONG: method(0.0),
     }
+    ahead = {"this network": {}, "hand-made features": {"network_ahead": [exact - 0.1, exact]}}
     results: dict[str, Any] = {
         "dataset": "tiles", "train_seconds": 60.0, "hardware": "two cores", "methods": methods,
-        "methods_how": "40 test images of 1 labels", "labels": {"per_label": labels},
+        "methods_how": "40 test images of 1 labels", "labels": {"per_label": labels, "predictors": ahead},
     }  # fmt: skip
     (run.folder / "pictures").mkdir(parents=True)
     (run.folder / "results.json").write_text(json.dumps(results))
@@ -51,7 +52,8 @@ HEADER = "epoch,step,train/loss,val/exact_match\n"
 @pytest.fixture
 def runs(tmp_path) -> list[Run]:
     """Two arms of two seeds, of which one has stopped a validation earlier, one more with a note, one that logged nothing."""
-    ours, plain = Arm("ours", "a.yaml", 2), Arm("plain/loss", "b.yaml", 1)
+    stated = {"them, <other> tiles": {"exact_match": 0.4919, "label_accuracy": 0.9116}}
+    ours, plain = Arm("ours", "a.yaml", 2, published=stated), Arm("plain/loss", "b.yaml", 1)
     noted, silent = Arm("leaking", "c.yaml", 1, note="not so"), Arm("silent", "d.yaml", 1)
     return [
         run_of(tmp_path, ours, 0, 0.25, f"{HEADER}0,9,1.0,\n0,9,,0.1\n1,19,,0.3\n2,29,,0.9\n"),
@@ -85,6 +87,8 @@ def test_the_page_and_the_terminal_show_every_decision_and_both_curves(runs, tmp
         '<td>this network, at 0.5</td><td class="n">37.50 ± 17.68</td><td class="n">91.23 ± 0.00</td>',
         f'<td>{LONG}</td><td class="n">0.00 ± 0.00</td>',
         "the figures by label, mean of 2 seeds",
+        '<td>published: them, &lt;other&gt; tiles</td><td class="n">49.19</td><td class="n">91.16</td><td class="n">–</td>',
+        "this network beats hand-made features with each of 2 seeds, by 15.0 to 50.0 points",
         '<td>cat &amp; dog</td><td class="n">37.5</td><td class="n">80.0</td>',
     ):
         assert shown in ours, shown
@@ -93,7 +97,8 @@ def test_the_page_and_the_terminal_show_every_decision_and_both_curves(runs, tmp
     title, first = next((a, b) for a, b in pairwise(lines) if "exact match" in a)
     assert first.startswith("  this network, at 0.5 ") and title.index("exact match") + 11 == first.index("17.68") + 5
     assert any(line.startswith(f"  {LONG} ") for line in lines)
-    assert "37.50 ± 17.68" in text
+    assert "37.50 ± 17.68" in text and "published: them, <other> tiles" in text
+    assert "By mean average precision, this network beats hand-made features with each of 2 seeds" in text
 
 
 def test_the_bar_shows_exact_match():

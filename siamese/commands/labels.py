@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m siamese predict-labels",
         description="Tell which labels images carry.",
-        epilog="example:\n  python -m siamese predict-labels --model runs/multilabel/latest/checkpoints/best.ckpt photo.jpg "
+        epilog="example:\n  python -m siamese predict-labels --model runs/posters/latest/checkpoints/best.ckpt poster.jpg "
         "folder/\n\nexit code: 0 where any image can be read, 2 an error",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

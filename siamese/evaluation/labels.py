@@ -75,13 +75,30 @@ def decision_figures(said: Tensor, targets: Tensor) -> dict[str, float]:
 
 
 def average_precisions(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """``float64 [L]``: area under each label's precision-recall curve by steps; nan for a label that no image carries."""
+    """``float64 [L]``: area under each label's precision-recall curve by steps; nan for a label that no image carries. Where
+    all images are equally likely to carry a label, that of a random order, which is what it comes to on average."""
     said, there = _several(probabilities), _several(targets.long())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Average precision score for one or more classes")
         warnings.filterwarnings("ignore", message=".*No positive samples found")
         found = multilabel_average_precision(said, there, there.shape[1], average="none", thresholds=None)
-    return torch.where(targets.any(0), found[: targets.shape[1]].double(), torch.nan)
+    found = torch.where(
+        (probabilities == probabilities[:1]).all(0), chance_precisions(targets), found[: targets.shape[1]]
+    )
+    return torch.where(targets.any(0), found, torch.nan)
+
+
+def chance_precisions(targets: Tensor) -> Tensor:
+    """``float64 [L]``: the average precision that images in a random order have on average (Bestgen 2015, Exact Expected
+    Average Precision of the Random Baseline). Of few images it is well above the share that carries the label, which is the
+    limit for many.
+
+    Args:
+        targets: ``bool [N, L]``.
+    """
+    count, there = len(targets), targets.sum(0).double()
+    harmonic = (1 / torch.arange(1, count + 1, dtype=torch.float64)).sum()
+    return ((there - 1) / max(1, count - 1) * (count - harmonic) + harmonic) / count
 
 
 def _several(columns: Tensor) -> Tensor:
@@ -103,7 +120,8 @@ def log_loss(probabilities: Tensor, targets: Tensor) -> float:
 
 def resampled(probabilities: list[Tensor], targets: Tensor, draws: int, seed: int = 0) -> np.ndarray:
     """``float64 [draws, P]``: mean average precision of each of P predictors on images drawn with replacement, the same
-    images for all of them, so that their differences can be judged as well.
+    images for all of them, so that their differences can be judged as well. A predictor to which all images are alike puts
+    them in a random order, another in every draw.
 
     Args:
         probabilities: P times float ``[N, L]``.
@@ -111,9 +129,12 @@ def resampled(probabilities: list[Tensor], targets: Tensor, draws: int, seed: in
         draws: how many times.
         seed: of the draws.
     """
-    draw = torch.Generator().manual_seed(seed)
+    draw, order = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    alike = [(each == each[:1]).all(0) for each in probabilities]
     found = []
     for _ in range(draws):
         rows = torch.randint(len(targets), (len(targets),), generator=draw)
-        found.append([mean_average_precision(each[rows], targets[rows]) for each in probabilities])
+        random = torch.rand(targets.shape, generator=order, dtype=torch.float64)
+        orders = [torch.where(same, random, each) for same, each in zip(alike, probabilities, strict=True)]
+        found.append([mean_average_precision(each[rows], targets[rows]) for each in orders])
     return np.array(found)

@@ -20,6 +20,7 @@ from siamese.systems.data import FewShotData
 THUMBNAIL, CELLS, DIRECTIONS = 8, 4, 8
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regressions, of which validation chooses one
 BATCH = 64  # images a frozen network takes at a time
+PIXELS = 2**22  # of which the directions of change are found at a time
 
 
 def handmade_features(images: Tensor) -> np.ndarray:
@@ -27,7 +28,7 @@ def handmade_features(images: Tensor) -> np.ndarray:
     the directions in which the brightness changes, eight of them, weighted by how much (after Dalal, Triggs 2005, Histograms
     of Oriented Gradients for Human Detection)."""
     found = []
-    for chunk in images.split(256):
+    for chunk in images.split(max(1, PIXELS // images[0, 0].numel())):
         values = chunk.float() / 255
         thumbnails = F.adaptive_avg_pool2d(values, THUMBNAIL).flatten(1)
         grey = F.pad(values.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
@@ -63,7 +64,8 @@ def linear_predictions(data: FewShotData, features: Callable[[Tensor], np.ndarra
     """
     targets, chosen = data.targets("train"), data.targets("val")
     assert targets is not None and chosen is not None, "Labels.prepare has asked"
-    train, val, test = (features(data.table(split).images) for split in ("train", "val", "test"))
+    # In float64, as scikit-learn then answers in that, and no threshold is rounded.
+    train, val, test = (features(data.table(split).images).astype(np.float64) for split in ("train", "val", "test"))
     best: tuple[float, Tensor, Tensor] | None = None
     for penalty in PENALTIES:
         found = [_fitted(train, targets[:, label].numpy(), penalty, val, test) for label in range(targets.shape[1])]

@@ -16,6 +16,7 @@ from siamese.evaluation.labels import (
     HALF,
     average_precisions,
     best_threshold,
+    chance_precisions,
     decision_figures,
     label_thresholds,
     log_loss,
@@ -39,13 +40,13 @@ class Labels(Evaluator):
     """How well the labels of images are told, where an image carries several.
 
     Decisions are made at 0.5, at one threshold for all labels and at one for each label, both chosen on validation images;
-    where all test images carry equally many labels, also by taking that many. Beside the network stands the predictor that
-    gives every image the base rates. On validation images it logs ``val/map``, mean average precision, ``val/exact_match`` (at
-    the best threshold) and ``val/label_accuracy`` (at the same).
+    where all validation images carry equally many labels, also by taking that many. Beside the network stands the predictor
+    that gives every image the base rates. On validation images it logs ``val/map``, mean average precision,
+    ``val/exact_match`` (at the best threshold) and ``val/label_accuracy`` (at the same).
 
     Args:
         handmade: also what logistic regression makes of hand-made features: a thumbnail and histograms of gradients.
-        frozen: also what it makes of the embeddings of this network, as it is.
+        frozen: also what it makes of the embeddings of this network, as it is, of the images as the data set has them.
         intervals: bootstrap intervals of mean average precision, and of its difference from the other predictors'.
     """
 
@@ -64,7 +65,7 @@ class Labels(Evaluator):
             )
 
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
-        probabilities, targets = _said(system, "val"), _targets(data, "val")
+        probabilities, targets = _said(system, data, "val"), _targets(data, "val")
         threshold = best_threshold(probabilities, targets)
         self._stored = {
             "names": list(data.table("val").class_names),
@@ -86,12 +87,14 @@ class Labels(Evaluator):
         chosen = _targets(data, "val")
         taught = data.targets("train")
         rates = (chosen if taught is None else taught).double().mean(0)
-        said = {NETWORK: (_said(system, "val"), _said(system, "test"))}
+        said = {NETWORK: (_said(system, data, "val"), _said(system, data, "test"))}
         if self.handmade:
             said[HANDMADE] = linear_predictions(data, handmade_features)
         if self.frozen:
             features = network_features(self.frozen, system.device)
-            said[f"{FROZEN} {type(self.frozen).__name__}"] = linear_predictions(data, features)
+            height, width = table.images.shape[2:]
+            name = f"{FROZEN} {type(self.frozen).__name__} of {height}x{width} pixels"
+            said[name] = linear_predictions(data, features)
         said[BASE_RATES] = rates.expand(chosen.shape), rates.expand(targets.shape)
         predictors = {name: _predictor(*each, chosen, targets) for name, each in said.items()}
         if self.intervals:
@@ -146,8 +149,8 @@ class Labels(Evaluator):
     ) -> None:
         names, table = data.table("test").class_names, data.table("test")
         bars = {
-            name: (each["average_precision"], each["images"] / len(targets))
-            for name, each in per_label.items()
+            name: (each["average_precision"], float(chance))
+            for (name, each), chance in zip(per_label.items(), chance_precisions(targets), strict=True)
             if each["average_precision"] is not None
         }
         self.pictures["labels.png"] = label_bars(bars)
@@ -168,7 +171,7 @@ def _predictor(val: Tensor, test: Tensor, chosen: Tensor, targets: Tensor) -> di
     """All figures of probabilities ``[N, L]`` of validation and test images, whose labels are ``bool [N, L]``."""
     one, each = best_threshold(val, chosen), label_thresholds(val, chosen)
     decisions = {AT_HALF: test >= HALF, AT_ONE: test >= one, AT_EACH: test >= each}
-    if len(counts := targets.sum(1).unique()) == 1:
+    if len(counts := chosen.sum(1).unique()) == 1:
         decisions[f"the {int(counts)} likeliest"] = top_labels(test, int(counts))
     figures: dict[str, Any] = {}
     for name, said in decisions.items():
@@ -194,14 +197,16 @@ def _f1(said: Tensor, there: Tensor) -> dict[str, float]:
     }
 
 
-def _said(system: Siamese, split: str) -> Tensor:
+def _said(system: Siamese, data: FewShotData, split: str) -> Tensor:
     """``float64 [N, L]`` on the CPU, so that no threshold between two is rounded to one of them: the probabilities of each
-    label. Raises UserError for a loss that knows no labels."""
+    label. Raises UserError for a loss that knows no labels, or others than the data has."""
     loss = system.loss
     if not isinstance(loss, LabelLoss):
         raise UserError(
             f"{type(loss).__name__} knows no labels; Labels takes a loss such as siamese.losses.BinaryLabels"
         )
+    if loss.labels != (labels := _targets(data, split).shape[1]):
+        raise UserError(f"the network tells {loss.labels} labels of an image; {data.table(split).name} has {labels}")
     return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu().double()
 
 

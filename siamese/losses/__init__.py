@@ -11,10 +11,10 @@ from siamese.losses.labels import (
     CategoricalLabels,
     FocalLabels,
     LabelLoss,
-    PartLabels,
     SquaredLabels,
 )
 from siamese.losses.pairs import Binary, Contrastive, PairLoss
+from siamese.losses.parts import PartLabels
 
 __all__ = [
     "AsymmetricLabels",

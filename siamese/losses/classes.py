@@ -56,6 +56,7 @@ class Softmax(CosineLoss):
     def __init__(self, classes: int, embedding_size: int, smoothing: float = 0.0) -> None:
         super().__init__()
         self.linear, self.smoothing = nn.Linear(embedding_size, classes), smoothing
+        self.embedding_size = embedding_size
 
     def logits(self, embeddings: Tensor) -> Tensor:
         return self.linear(embeddings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,11 +11,9 @@ from siamese.errors import UserError
 from siamese.losses.base import CosineLoss
 from siamese.similarity import Similarity
 
-TINY = 1e-6  # least distance of a logarithm of a probability from 0
-
 
 class LabelLoss(CosineLoss):
-    """A loss of the logits ``[B, L]`` that a linear layer gives each label.
+    """A loss of images that carry several labels: a linear layer gives each label a logit.
 
     Args:
         labels: L.
@@ -25,11 +22,12 @@ class LabelLoss(CosineLoss):
 
     def __init__(self, labels: int, embedding_size: int) -> None:
         super().__init__()
+        self.labels, self.embedding_size = labels, embedding_size
         self.linear = nn.Linear(embedding_size, labels)
 
     @abstractmethod
-    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Losses ``[B]`` of images with logits ``float32 [B, L]`` and targets ``float32 [B, L]``, 1 or 0."""
+    def losses(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Losses ``float32 [B]`` of images with embeddings ``[B, D]`` and targets ``bool [B, L]``."""
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """``[N, L]``: how likely each label is there, of logits ``[N, L]``, each by itself."""
@@ -42,48 +40,34 @@ class LabelLoss(CosineLoss):
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
     ) -> Tensor:
         """The mean over the batch. Raises UserError where ``labels`` are not ``bool [B, L]``."""
-        logits = self.logits(embeddings).float()
-        if labels.shape != logits.shape:
+        if labels.shape != (len(embeddings), self.labels):
             raise UserError(
-                f"{type(self).__name__} tells {logits.shape[1]} labels of an image; the data has "
+                f"{type(self).__name__} tells {self.labels} labels of an image; the data has "
                 f"{labels.shape[1] if labels.ndim == 2 else 'one class an image'}"
             )
-        return self.each(logits, labels.to(logits.dtype)).mean()
+        return self.losses(embeddings, labels).mean()
 
 
-class BinaryLabels(LabelLoss):
+class LogitLoss(LabelLoss):
+    """A loss of the logits of an image's labels alone."""
+
+    @abstractmethod
+    def each(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Losses ``[B]`` of images with logits ``float32 [B, L]`` and targets ``float32 [B, L]``, 1 or 0."""
+
+    def losses(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        logits = self.logits(embeddings).float()
+        return self.each(logits, targets.to(logits.dtype))
+
+
+class BinaryLabels(LogitLoss):
     """Binary cross-entropy of every label, summed over the labels of an image: labels are independent questions."""
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
 
 
-class PartLabels(BinaryLabels):
-    """Binary cross-entropy for images of several parts, each of which shows one label: a softmax says which, for each part by
-    itself, and a label is there if any part shows it, ``1 - prod(1 - p)`` ("noisy or", as of the instances of a bag: Viola,
-    Platt, Zhang 2005, Multiple Instance Boosting for Object Detection, section 3.1). Which part shows which is not told.
-
-    Args:
-        labels: L.
-        embedding_size: D, of all parts one after the other.
-        parts: how many there are.
-    """
-
-    def __init__(self, labels: int, embedding_size: int, parts: int = 4) -> None:
-        if parts < 1 or embedding_size % parts:
-            raise UserError(f"an embedding of {embedding_size} numbers is not one of {parts} equal parts")
-        super().__init__(labels, embedding_size // parts)
-        self.parts = parts
-
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """Log-odds ``float32 [N, L]`` that a label is there, of embeddings ``[N, D]``."""
-        shows = self.linear(embeddings.unflatten(1, (self.parts, -1))).float().log_softmax(2)  # [N, parts, L]
-        # Where a part is sure, 1 - p would be 0, and its logarithm without end.
-        absent = torch.log1p(-shows.clamp_max(-TINY).exp()).sum(1).clamp_max(-TINY)
-        return torch.log(-torch.expm1(absent)) - absent
-
-
-class CategoricalLabels(LabelLoss):
+class CategoricalLabels(LogitLoss):
     """Cross-entropy of one softmax over all labels, summed over those that are there. It is wrong, and kept for the lesson:
     a softmax has one unit of probability to give away, so labels that are there compete, and no probability says "is there"
     by itself. Its least value, for k labels, is ``k log k``, at ``1 / k`` each."""
@@ -95,14 +79,14 @@ class CategoricalLabels(LabelLoss):
         return logits.softmax(1)
 
 
-class SquaredLabels(LabelLoss):
+class SquaredLabels(LogitLoss):
     """Squared error of the probabilities, summed over the labels of an image (the Brier score of each)."""
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         return (logits.sigmoid() - targets).square().sum(1)
 
 
-class FocalLabels(LabelLoss):
+class FocalLabels(LogitLoss):
     """Binary cross-entropy in which what is nearly right weighs little: times ``(1 - p)^gamma``, p the probability of what is
     true (Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection, equations 4 and 5).
 
@@ -114,6 +98,8 @@ class FocalLabels(LabelLoss):
     """
 
     def __init__(self, labels: int, embedding_size: int, gamma: float = 2.0, alpha: float | None = None) -> None:
+        if gamma < 0 or not 0 <= (alpha or 0) <= 1:
+            raise UserError(f"gamma is at least 0 and alpha a share, not {gamma} and {alpha}")
         super().__init__(labels, embedding_size)
         self.gamma, self.alpha = gamma, alpha
 
@@ -125,7 +111,7 @@ class FocalLabels(LabelLoss):
         return (weight * found).sum(1)
 
 
-class AsymmetricLabels(LabelLoss):
+class AsymmetricLabels(LogitLoss):
     """Focal, more so for labels that are not there, which are many, and those given less than ``margin`` left alone (Ridnik,
     Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor 2021, Asymmetric Loss For Multi-Label Classification, equations
     4 to 7).

@@ -31,22 +31,22 @@ COLOURS = tuple(dict.fromkeys((RIGHT, WRONG, ACCENT, *GROUP_COLOURS)))
 
 
 def label_bars(precisions: Mapping[str, tuple[float, float]]) -> Figure:
-    """Average precision of each label, the best on top, beside the share of images that carry it, which is what a guess has.
+    """Average precision of each label, the best on top, beside what images in a random order have on average.
 
     Args:
-        precisions: by label, ``(average precision, share)`` in [0, 1].
+        precisions: by label, ``(average precision, that of a random order)`` in [0, 1].
     """
     ranked = sorted(precisions.items(), key=lambda item: item[1][0])
     figure = new_figure("Average precision of each label", 7.0, 1.3 + 0.27 * len(ranked))
     axes = plain_axes(figure.subplots(), grid="x")
     places = np.arange(len(ranked))
     axes.barh(places, [found for _, (found, _) in ranked], color=PALE, height=0.62, label="average precision")
-    axes.plot([share for _, (_, share) in ranked], places, "|", color=WRONG, markersize=11, markeredgewidth=2.2,
-              label="share of images that carry it")  # fmt: skip
-    for place, (_, (found, share)) in zip(places, ranked, strict=True):
+    axes.plot([chance for _, (_, chance) in ranked], places, "|", color=WRONG, markersize=11, markeredgewidth=2.2,
+              label="of a random order")  # fmt: skip
+    for place, (_, (found, chance)) in zip(places, ranked, strict=True):
         write(
             axes,
-            max(found, share),
+            max(found, chance),
             float(place),
             f" {100 * found:.1f}",
             va="center",

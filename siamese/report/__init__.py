@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese.errors import DataError
-from siamese.report.labels import comparison, headline, label_lines
+from siamese.report.labels import comparison, headline, label_lines, rare
 from siamese.report.page import encoded_pictures, rendered, write_page
 from siamese.report.text import WIDTH, as_float, line, novelty_lines, number, percent, verification_lines
 
@@ -61,6 +61,7 @@ def write_report(run: Path) -> Path:
         sentence=standing_sentence(results),
         labelled=headline(results.get("labels") or {}),
         comparison=comparison(results.get("labels") or {}),
+        rare=rare((results.get("labels") or {}).get("per_label") or {}),
         pictures=encoded_pictures(run / "pictures"),
         config=json.dumps(results.get("config") or {}, indent=2, ensure_ascii=False, default=str),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siamese.report.text import WIDTH, as_float, interval, number, percent
 
+RARE = 10  # a label that fewer test images carry
 HEADLINE = "at one threshold"  # the decision whose exact match stands for the run
 
 
@@ -24,26 +25,49 @@ def map_interval(predictor: Mapping[str, Any]) -> str:
     return interval([predictor.get("map_low"), predictor.get("map_high")])
 
 
-def comparison(found: Mapping[str, Any]) -> str:
+def comparison(*found: Mapping[str, Any]) -> str:
     """Whether the network beats each other predictor in mean average precision, by the interval of their difference on the
-    same images; empty where there is none."""
-    parts = list(_compared(found.get("predictors") or {}))
+    same images; of several seeds, by all their intervals. Empty where there is none."""
+    predictors = [each.get("predictors") or {} for each in found]
+    network = next(iter(predictors[0]), "") if predictors else ""
+    parts = []
+    for name in predictors[0] if predictors else ():
+        each = [(predictor.get(name) or {}).get("network_ahead") or (None, None) for predictor in predictors]
+        ends = [
+            (low, high) for low, high in (map(as_float, pair) for pair in each) if low is not None and high is not None
+        ]
+        if ends and len(ends) == len(found):
+            parts.append(_compared(network, name, ends))
     return f"By mean average precision, {'; '.join(parts)}." if parts else ""
 
 
-def _compared(predictors: Mapping[str, Any]) -> Iterator[str]:
-    network = next(iter(predictors), "")
-    for name, each in predictors.items():
-        low, high = map(as_float, each.get("network_ahead") or (None, None))
-        if low is None or high is None:
-            continue
-        if low > 0:
-            yield f"{network} beats {name}, by {100 * low:.1f} to {100 * high:.1f} points"
-        elif high < 0:
-            yield f"{network} does not beat {name}, but is {-100 * high:.1f} to {-100 * low:.1f} points behind"
-        else:
-            ahead = f"the difference lies between {100 * low:.1f} and {100 * high:.1f} points"
-            yield f"whether {network} beats {name} cannot be told, since {ahead}"
+def _compared(network: str, name: str, ends: Sequence[tuple[float, float]]) -> str:
+    """In words, of the interval of each seed."""
+    least, most, seeds = min(low for low, _ in ends), max(high for _, high in ends), len(ends)
+    wins, losses = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
+    every = f" with each of {seeds} seeds" if seeds > 1 else ""
+    if wins == seeds:
+        return f"{network} beats {name}{every}, by {100 * least:.1f} to {100 * most:.1f} points"
+    if losses == seeds:
+        return f"{network} does not beat {name}, but is {-100 * most:.1f} to {-100 * least:.1f} points behind{every}"
+    between = f"the difference lies between {100 * least:.1f} and {100 * most:.1f} points"
+    if wins or losses:
+        return f"{network} beats {name} with {wins} of {seeds} seeds and is behind with {losses}: {between}"
+    return f"whether {network} beats {name} cannot be told, since {between}{every}"
+
+
+def rare(labels: Mapping[str, Any]) -> str:
+    """What is to be thought of the figures of labels that few test images carry; empty where there are none."""
+    few = [f"{name} ({each['images']})" for name, each in labels.items() if 0 < (each.get("images") or 0) < RARE]
+    none = [name for name, each in labels.items() if each.get("images") == 0]
+    said = []
+    if few:
+        said.append(
+            f"Fewer than {RARE} test images carry {', '.join(few)}: one image more or less moves these figures by far."
+        )
+    if none:
+        said.append(f"No test image carries {', '.join(none)}: of these nothing was measured.")
+    return " ".join(said)
 
 
 def label_lines(found: Mapping[str, Any]) -> list[str]:

@@ -39,6 +39,7 @@ class Arm:
         vary: options that take the seed, beside ``seed_everything``.
         options: further options, as on the command line.
         note: what a reader must know of its figures, shown beside them.
+        published: figures of others to stand beside them, by a name that says whose and of what data.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Arm:
     vary: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    published: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -65,6 +67,7 @@ class Study:
         """Raises UserError where the YAML is not one of a study. ``seeds``, if given, limits every arm."""
         try:
             content = yaml.safe_load(path.read_text())
+            experiment = str(content["experiment"])
             arms = [Arm(**{**arm, "vary": tuple(arm.get("vary", ()))}) for arm in content["arms"]]
         except OSError as error:
             raise UserError(f"cannot read the study {path}: {error.strerror}") from error
@@ -74,7 +77,7 @@ class Study:
             ) from error
         if seeds is not None:
             arms = [Arm(**{**vars(arm), "seeds": min(seeds, arm.seeds)}) for arm in arms]
-        return cls(content["experiment"], tuple(arms))
+        return cls(experiment, tuple(arms))
 
     def only(self, names: list[str] | None) -> Study:
         """The study with the named arms only; all for None. Raises UserError for a name it does not have."""

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ OF_A_RUN = {
     "tsne_embeddings": "t-SNE of the embeddings of test images, first seed.",
     "mistakes": "Every test image that is named wrongly, first seed.",
     "novelty": "How outlying the embeddings of known and of novel images are, and the thresholds, first seed.",
-    "labels": "How well each label is ranked, beside the share of images that carry it, first seed.",
+    "labels": "How well each label is ranked, beside what a random order has, first seed.",
     "label_examples": "Test images and what was said of them, each label from its own threshold on; in brackets what was "
     "missed; first seed.",
     "training_curves": "Loss and validation figures against the step, first seed.",
@@ -123,9 +124,13 @@ def _titles(arms: list[dict[str, Any]]) -> list[str]:
 
 
 def _rows(arm: dict[str, Any], columns: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each method with its figures as ``mean ± deviation``, of one seed without, a dash where one was not measured."""
+    """Each method with its figures as ``mean ± deviation``, of one seed without, a dash where one was not measured; then what
+    others have published."""
     for name, figures in arm["methods"].items():
         yield name, [_shown(figures.get(key), FIGURES[key][1]) for key in columns]
+    for name, stated in arm["published"].items():
+        given = {key: {"mean": value, "values": [value]} for key, value in stated.items()}
+        yield f"published: {name}", [_shown(given.get(key), FIGURES[key][1]) for key in columns]
 
 
 def _seeds(arm: dict[str, Any]) -> str:
@@ -143,13 +148,15 @@ def _shown(figure: dict[str, Any] | None, decimals: int | None) -> str:
 def table(arms: list[dict[str, Any]]) -> str:
     """The study as plain text for a terminal."""
     lines = []
-    width = 2 + max([18, *(len(name) for arm in arms for name in arm["methods"])])
+    width = 2 + max([18, *(len(name) for arm in arms for name, _ in _rows(arm, []))])
     for arm in arms:
         note = f" ({arm['note'].upper()})" if arm["note"] else ""
         lines.append(f"{arm['name']}{note}: {arm['dataset']}, {_seeds(arm)}, {arm['how']}")
         lines.append("  " + "".join([f"{'':<{width}}", *(f"{title:>16}" for title in _titles(arms))]))
         rows = _rows(arm, _columns(arms))
         lines += ["  " + "".join([f"{name:<{width}}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
+        if arm["compared"]:
+            lines += wrap(arm["compared"], 120, initial_indent="  ", subsequent_indent="  ")
         if found := arm["tutorial"]:
             lines.append(
                 f"  what the tutorial prints as accuracy, the precision of pairs nearer than 0.5: "

@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from siamese.report import read_metrics
+from siamese.report.labels import comparison
 from siamese.study import Run
 
 
@@ -32,6 +33,8 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
                 "tutorial": _tutorial(found),
                 "novelty": mean_of([results["novelty"] for results in found]) if "novelty" in found[0] else None,
                 "labels": mean_of([each["labels"]["per_label"] for each in found]) if "labels" in found[0] else None,
+                "compared": comparison(*(each.get("labels") or {} for each in found)),
+                "published": mine[0].arm.published,
                 "validation": _validation(mine),
             }
         )

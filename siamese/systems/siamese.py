@@ -40,8 +40,14 @@ class Siamese(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
         head = getattr(network, "head_size", None)
-        self.taught = None if head is None else loss.similarity(head)
-        own = Cosine() if self.taught else loss.similarity(int(network.embedding_size))  # type: ignore[arg-type]
+        size = int(network.embedding_size if head is None else head)  # type: ignore[arg-type]
+        if (expected := getattr(loss, "embedding_size", size)) != size:
+            raise UserError(
+                f"{type(loss).__name__} takes embeddings of {expected} numbers, and those of {type(network).__name__} have "
+                f"{size}; say so in model.loss.embedding_size"
+            )
+        self.taught = None if head is None else loss.similarity(size)
+        own = Cosine() if self.taught else loss.similarity(size)
         self.similarity = similarity or own
         learned = any(True for _ in self.similarity.parameters())
         if learned if self.taught else not loss.teaches(self.similarity):

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torch import Tensor
 from siamese.evaluation.labels import (
     average_precisions,
     best_threshold,
+    chance_precisions,
     decision_figures,
     label_thresholds,
     log_loss,
@@ -156,6 +157,8 @@ def test_average_precision_is_that_of_scikit_learn(case):
     assert torch.equal(found.isnan(), ~carried), "a label that nobody carries has none"
     for label in carried.nonzero().flatten().tolist():
         expected = metrics.average_precision_score(targets[:, label].numpy(), probabilities[:, label].numpy())
+        if len(probabilities[:, label].unique()) == 1:
+            expected = chance_precisions(targets)[label].item()
         assert found[label].item() == pytest.approx(expected, abs=1e-6)
     if carried.any():
         mean = float(found[carried].mean())
@@ -172,10 +175,25 @@ def test_labels_that_nobody_carries_are_no_matter_of_warnings():
         assert math.isnan(mean_average_precision(probabilities, torch.zeros(6, 3).bool()))
 
 
-def test_equal_probabilities_have_the_average_precision_of_a_guess():
-    targets = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)) < torch.tensor([0.1, 0.4, 0.8])
-    found = average_precisions(targets.double().mean(0).expand(200, 3), targets)
-    torch.testing.assert_close(found, targets.double().mean(0), atol=1e-6, rtol=0)
+def test_a_random_order_has_the_mean_average_precision_of_all_orders():
+    """Of six images in all 720 orders, and of one."""
+    targets = torch.arange(6).unsqueeze(1) < torch.tensor([1, 2, 5, 6])
+    every = (torch.tensor(order).view(6, 1).expand(6, 4) / 6 for order in permutations(range(6)))
+    orders = [average_precisions(order, targets) for order in every]
+    torch.testing.assert_close(chance_precisions(targets), torch.stack(orders).mean(0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(average_precisions(torch.full((6, 4), 0.3), targets), chance_precisions(targets))
+    assert chance_precisions(torch.ones(1, 1, dtype=torch.bool)).tolist() == [1]
+
+
+def test_a_network_of_noise_beats_nobody():
+    """Of few images a random order has more than the share that carries a label, and so must a predictor without any order."""
+    draw, beaten = torch.Generator().manual_seed(0), 0
+    for _ in range(20):
+        targets = torch.rand(100, 8, generator=draw) < 0.06
+        noise, rates = torch.rand(100, 8, generator=draw), targets.double().mean(0).expand(100, 8)
+        found = resampled([noise, rates], targets, 60)
+        beaten += int(np.percentile(found[:, 0] - found[:, 1], 2.5) > 0)
+    assert beaten <= 3
 
 
 @FEW
