@@ -224,11 +224,13 @@ class FewShotData(pl.LightningDataModule):
         return _loader(RowStream(split, self.images(split), self.eval_batch))
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
-        """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once."""
+        """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once, where that has room for it."""
         key = (split, rows.device)
         if key not in self._on_device:
-            self._on_device[key] = self.resized[split].images.to(rows.device)
-        return self._on_device[key][rows].float().div_(255)
+            images = self.resized[split].images
+            self._on_device[key] = images.to(rows.device) if _has_room(rows.device, images) else images
+        held = self._on_device[key]
+        return held[rows.to(held.device)].to(rows.device).float().div_(255)
 
     def _augmenting(self, device: torch.device) -> torch.Generator:
         """The generator of this step and process, on the device; a resumed training draws what it would have drawn."""
@@ -242,6 +244,11 @@ class FewShotData(pl.LightningDataModule):
 def _loader(batches: IterableDataset) -> DataLoader:
     """A loader of what comes in batches. A generator of its own keeps it from drawing from the one that dropout draws from."""
     return DataLoader(batches, batch_size=None, generator=torch.Generator())
+
+
+def _has_room(device: torch.device, images: Tensor) -> bool:
+    """Whether they take less than half of the memory that a GPU has free; what is in the computer's memory stays there."""
+    return device.type != "cuda" or 2 * images.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
 def _together(images: Tensor, rows: Tensor) -> Tensor:

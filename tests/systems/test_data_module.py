@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from siamese.augment import Affine, Light
+from siamese.augment import Affine, Cutout, Light
 from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
 from siamese.losses import Contrastive
 from siamese.networks import Compact
 from siamese.sampling.batches import ClassBatches, IndexBatch, PairBatches
 from siamese.systems import FewShotData, Siamese
-from siamese.systems.data import Batch, RowBatch
+from siamese.systems.data import Batch, RowBatch, _has_room
 from siamese.tables import Table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__`")  # no workers share it
@@ -253,3 +253,20 @@ def test_other_light_comes_after_the_distortion(tiny):
         "brightness alone is one number an image"
     )
     assert added[2:].abs().max() < 1e-4
+
+
+def test_a_gpu_holds_a_split_where_it_has_room_and_otherwise_a_batch(make_table, monkeypatch):
+    images = make_table([8]).images
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * images.nbytes, 2**40))
+    assert not _has_room(torch.device("cuda"), images)
+    assert _has_room(torch.device("cuda"), images[1:])
+    assert _has_room(torch.device("cpu"), images)
+
+
+def test_a_square_is_hidden_of_training_images_alone(tiny):
+    data = ready(tiny, augment=None, light=Light(0.0, 0.2, 0.0), cutout=Cutout(0.5, value=-1.0))
+    rows = torch.arange(4)
+    drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), rows < 2)
+    hidden = data.on_after_batch_transfer(("train", drawn), 0).images == -1
+    assert hidden[:2].flatten(1).any(1).all(), "after the light, which would have changed it"
+    assert not hidden[2:].any()
