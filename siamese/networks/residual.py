@@ -24,6 +24,7 @@ class Residual(nn.Module):
             whole, 2 for tiles.
         apart: the embedding is that of all cells, one after the other in reading order; otherwise the highest values are
             over all of them, in whatever order they are.
+        mirrored: when not training, the embedding is the mean of the image's and its mirror image's, cell by cell.
         mean, deviation: of the pixels, of each channel, by which images are standardised.
     """
 
@@ -33,6 +34,7 @@ class Residual(nn.Module):
         channels: int = 3,
         cells: int = 1,
         apart: bool = False,
+        mirrored: bool = False,
         mean: float = 0.47,
         deviation: float = 0.25,
     ) -> None:
@@ -42,7 +44,7 @@ class Residual(nn.Module):
                 f"a residual network has one block and one cell at least, not {len(widths) - 1} and {cells}"
             )
         self.embedding_size = widths[-1] * (cells**2 if apart else 1)
-        self.cells, self.apart, self.mean, self.deviation = cells, apart, mean, deviation
+        self.cells, self.apart, self.mirrored, self.mean, self.deviation = cells, apart, mirrored, mean, deviation
         # The first convolution takes a pixel off each cell, then every block halves it.
         self.channels, self.least = channels, (2 ** (len(widths) - 1) + 1) * cells
         self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 2), nn.GELU())
@@ -61,7 +63,14 @@ class Residual(nn.Module):
         if self.cells > 1:
             cut = images.unflatten(2, (self.cells, -1)).unflatten(4, (self.cells, -1))  # [B, C, cells, h, cells, w]
             images = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        each = self.blocks(self.stem(images)).amax((2, 3)).unflatten(0, (count, -1))
+        embeddings = self._embeddings(images, count)
+        if self.mirrored and not self.training:
+            embeddings = (embeddings + self._embeddings(images.flip(3), count)) / 2
+        return embeddings
+
+    def _embeddings(self, cells: Tensor, count: int) -> Tensor:
+        """``[count, D]`` of the cells ``[count * cells^2, channels, h, w]`` of so many images."""
+        each = self.blocks(self.stem(cells)).amax((2, 3)).unflatten(0, (count, -1))
         return each.flatten(1) if self.apart else each.amax(1)
 
 

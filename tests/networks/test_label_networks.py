@@ -194,3 +194,17 @@ def test_it_overfits_a_small_batch(network):
     assert values[-1] < 0.05, values[::10]
     with torch.no_grad():
         assert torch.equal(loss.logits(network(images)) > 0, targets)
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_mirrored_an_image_is_embedded_as_the_mean_of_both_sides_of_each_cell(cells):
+    torch.manual_seed(0)
+    plain, mirrored = (Residual((4, 8, 8), cells=cells, apart=True, mirrored=both).eval() for both in (False, True))
+    mirrored.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 3, 32, 32)
+    flipped = torch.cat([side.flip(3) for side in images.chunk(cells, 3)], 3)
+    with torch.no_grad():
+        torch.testing.assert_close(mirrored(images), (plain(images) + plain(flipped)) / 2)
+        torch.testing.assert_close(mirrored(images), mirrored(flipped))
+        assert not torch.allclose(plain(images), plain(flipped), atol=1e-3)
+    torch.testing.assert_close(mirrored.train()(images), plain.train()(images))
