@@ -57,6 +57,9 @@ def few_characters(monkeypatch, tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         for copy in range(4):
             Image.fromarray(table.images[row + copy, 0].numpy()).save(folder / f"{row} {copy}.png")
+    rows = [f"{path.relative_to(tmp_path / 'images')},{number % 2},{number % 3 // 2}"
+            for number, path in enumerate(sorted(tmp_path.glob("images/*/*.png")))]  # fmt: skip
+    (tmp_path / "labels.csv").write_text("\n".join(["Id,even,third", *rows]))
     return tmp_path
 
 
@@ -91,6 +94,9 @@ def test_experiment(path, few_characters):
         options += SMALLER[name]
     if config["data"]["source"]["class_path"].endswith("Folder"):
         options += ["--data.source.init_args.root", str(few_characters / "images")]
+    if config["data"]["source"]["class_path"].endswith("LabelledImages"):
+        options += ["--data.source.csv", str(few_characters / "labels.csv"), "--data.sampler.batch", "8"]
+        options += ["--data.source.images", str(few_characters / "images"), "--model.loss.labels", "2"]
     if "extra" in config["data"]:
         options += ["--data.extra.init_args.people", "30"]
     assert main(["fit", "--config", str(path), "--runs", str(few_characters / "runs"), *options]) == 0

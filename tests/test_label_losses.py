@@ -248,3 +248,25 @@ def test_embeddings_of_another_size_are_told_before_anything_is_trained(loss):
         UserError, match=rf"{type(loss).__name__} takes embeddings of 4 numbers, and those of Compact have 5"
     ):
         Siamese(Compact((2,), 5, image_size=16), loss)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [BinaryLabels(6, 4), CategoricalLabels(6, 4), PartLabels(6, 8, parts=2)],
+    ids=lambda loss: type(loss).__name__,
+)
+@pytest.mark.parametrize("true", [0.25, 1.0, 4.0])
+def test_calibrated_the_temperature_is_that_of_the_truth(loss, true):
+    """Labels are drawn with the probabilities that the loss gives at a temperature, and this is found again."""
+    draw = torch.Generator().manual_seed(0)
+    embeddings = 4 * torch.randn(6000, loss.embedding_size, generator=draw)
+    loss.temperature.fill_(true)
+    with torch.no_grad():
+        said = loss.probabilities(loss.logits(embeddings))
+        before = loss(loss.similarity(4), embeddings[:9], torch.arange(6).expand(9, 6) < 2)
+    targets = torch.rand(said.shape, generator=draw) < said
+    loss.calibrate(embeddings, targets)
+    assert loss.temperature.item() == pytest.approx(true, rel=0.1)
+    after = loss(loss.similarity(4), embeddings[:9], torch.arange(6).expand(9, 6) < 2)
+    assert torch.equal(before, after), "it teaches without one"
+    assert "temperature" in loss.state_dict()

@@ -168,3 +168,24 @@ def test_apart_the_embedding_is_that_of_each_cell_in_reading_order():
         changed[:, :, :16, 16:] = 0
         same = (network(changed) == each).view(3, 4, 6).all(2)
     assert same.tolist() == [[True, False, True, True]] * 3
+
+
+def test_the_likeliest_set_is_the_likeliest_of_all_sets():
+    """Of six labels and three parts, six are asked for: against the likelihood of every set."""
+    draw = torch.Generator().manual_seed(4)
+    loss, embeddings = PartLabels(6, 9, parts=3), 3 * torch.randn(40, 9, generator=draw)
+    loss.temperature.fill_(0.7)
+    sets = torch.tensor([[bool(number >> label & 1) for label in range(6)] for number in range(1, 64)])
+    sets = sets[sets.sum(1) <= 3]
+    with torch.no_grad():
+        shows = loss.shows(embeddings)
+        each = torch.stack([log_likelihood(shows, one.expand(40, 6)) for one in sets])
+        found = loss.likeliest(embeddings)
+    assert torch.equal(found, sets[each.argmax(0)])
+    assert len(found.sum(1).unique()) > 1, "sets of several sizes"
+
+
+def test_two_parts_that_show_either_of_two_labels_show_both():
+    """Each shows the first with 0.5, the second with 0.4: both are there with 0.4, the first alone with 0.25."""
+    loss = taught(torch.tensor([[math.log(5), 0.0], [math.log(4), 0.0], [0.0, 0.0]]))
+    assert loss.likeliest(torch.tensor([[1.0, 0.0, 1.0, 0.0]])).tolist() == [[True, True, False]]

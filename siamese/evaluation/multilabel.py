@@ -31,7 +31,7 @@ from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 
 NETWORK, BASE_RATES, HANDMADE, FROZEN = "this network", "base rates", "hand-made features", "frozen"
-AT_HALF, AT_ONE, AT_EACH = "at 0.5", "at one threshold", "at a threshold a label"
+AT_HALF, AT_ONE, AT_EACH, LIKELIEST = "at 0.5", "at one threshold", "at a threshold a label", "the likeliest set"
 SHOWN = 24  # images of the sheet
 DRAWS = 200  # bootstrap samples
 
@@ -39,10 +39,11 @@ DRAWS = 200  # bootstrap samples
 class Labels(Evaluator):
     """How well the labels of images are told, where an image carries several.
 
-    Decisions are made at 0.5, at one threshold for all labels and at one for each label, both chosen on validation images;
-    where all validation images carry equally many labels, also by taking that many. Beside the network stands the predictor
-    that gives every image the base rates. On validation images it logs ``val/map``, mean average precision,
-    ``val/exact_match`` (at the best threshold) and ``val/label_accuracy`` (at the same).
+    The temperature of probabilities is chosen on validation images. Decisions are made at 0.5, at one threshold for all labels
+    and at one for each label, both chosen there as well; by the likeliest set of labels, where the loss knows labels that
+    depend on each other; and where all validation images carry equally many labels, by taking that many. Beside the network
+    stands the predictor that gives every image the base rates. On validation images it logs ``val/map``, mean average
+    precision, ``val/exact_match`` (at the best threshold) and ``val/label_accuracy`` (at the same).
 
     Args:
         handmade: also what logistic regression makes of hand-made features: a thumbnail and histograms of gradients.
@@ -65,7 +66,9 @@ class Labels(Evaluator):
             )
 
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
-        probabilities, targets = _said(system, data, "val"), _targets(data, "val")
+        targets = _targets(data, "val")
+        _loss(system, data, "val").calibrate(system.embeddings("val"), targets)
+        probabilities = _said(system, data, "val")
         threshold = best_threshold(probabilities, targets)
         self._stored = {
             "names": list(data.table("val").class_names),
@@ -97,6 +100,10 @@ class Labels(Evaluator):
             said[name] = linear_predictions(data, features)
         said[BASE_RATES] = rates.expand(chosen.shape), rates.expand(targets.shape)
         predictors = {name: _predictor(*each, chosen, targets) for name, each in said.items()}
+        loss = _loss(system, data, "test")
+        if type(loss).likeliest is not LabelLoss.likeliest:  # which is at 0.5
+            likeliest = loss.likeliest(system.embeddings("test")).cpu()
+            predictors[NETWORK]["decisions"][LIKELIEST] = _decided(likeliest, targets)
         if self.intervals:
             self._add_intervals(predictors, [test for _, test in said.values()], targets)
         probabilities = said[NETWORK][1]
@@ -173,18 +180,19 @@ def _predictor(val: Tensor, test: Tensor, chosen: Tensor, targets: Tensor) -> di
     decisions = {AT_HALF: test >= HALF, AT_ONE: test >= one, AT_EACH: test >= each}
     if len(counts := chosen.sum(1).unique()) == 1:
         decisions[f"the {int(counts)} likeliest"] = top_labels(test, int(counts))
-    figures: dict[str, Any] = {}
-    for name, said in decisions.items():
-        found: dict[str, float] = decision_figures(said, targets)
-        low, high = wilson(int((said == targets).all(1).sum()), len(targets))
-        figures[name] = found | {"low": low, "high": high}
     return {
-        "decisions": figures,
+        "decisions": {name: _decided(said, targets) for name, said in decisions.items()},
         "map": mean_average_precision(test, targets),
         "log_loss": log_loss(test, targets),
         "threshold": one,
         "thresholds": each.tolist(),
     }
+
+
+def _decided(said: Tensor, targets: Tensor) -> dict[str, float]:
+    """All figures of decisions ``bool [N, L]``, and the interval of exact match."""
+    low, high = wilson(int((said == targets).all(1).sum()), len(targets))
+    return decision_figures(said, targets) | {"low": low, "high": high}
 
 
 def _f1(said: Tensor, there: Tensor) -> dict[str, float]:
@@ -199,7 +207,13 @@ def _f1(said: Tensor, there: Tensor) -> dict[str, float]:
 
 def _said(system: Siamese, data: FewShotData, split: str) -> Tensor:
     """``float64 [N, L]`` on the CPU, so that no threshold between two is rounded to one of them: the probabilities of each
-    label. Raises UserError for a loss that knows no labels, or others than the data has."""
+    label."""
+    loss = _loss(system, data, split)
+    return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu().double()
+
+
+def _loss(system: Siamese, data: FewShotData, split: str) -> LabelLoss:
+    """The system's. Raises UserError for one that knows no labels, or others than the data has."""
     loss = system.loss
     if not isinstance(loss, LabelLoss):
         raise UserError(
@@ -207,7 +221,7 @@ def _said(system: Siamese, data: FewShotData, split: str) -> Tensor:
         )
     if loss.labels != (labels := _targets(data, split).shape[1]):
         raise UserError(f"the network tells {loss.labels} labels of an image; {data.table(split).name} has {labels}")
-    return loss.probabilities(loss.logits(system.embeddings(split)).float()).cpu().double()
+    return loss
 
 
 def _targets(data: FewShotData, split: str) -> Tensor:

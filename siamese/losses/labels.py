@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
+import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from siamese.errors import UserError
 from siamese.losses.base import CosineLoss
 from siamese.similarity import Similarity
 
+HALF = 0.5
+
 
 class LabelLoss(CosineLoss):
     """A loss of images that carry several labels: a linear layer gives each label a logit.
+
+    What it says of labels has a temperature, by which the layer's values are divided and which validation images choose
+    (Guo, Pleiss, Sun, Weinberger 2017, On Calibration of Modern Neural Networks, section 4.2). It teaches without one.
 
     Args:
         labels: L.
         embedding_size: D.
     """
 
+    temperature: Tensor
+
     def __init__(self, labels: int, embedding_size: int) -> None:
         super().__init__()
         self.labels, self.embedding_size = labels, embedding_size
         self.linear = nn.Linear(embedding_size, labels)
+        self.register_buffer("temperature", torch.ones(()))
 
     @abstractmethod
     def losses(self, embeddings: Tensor, targets: Tensor) -> Tensor:
@@ -34,7 +45,28 @@ class LabelLoss(CosineLoss):
         return logits.sigmoid()
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        return self.linear(embeddings)
+        return self.linear(embeddings) / self.temperature
+
+    def likeliest(self, embeddings: Tensor) -> Tensor:
+        """``bool [N, L]``: the likeliest set of labels of each image, of embeddings ``[N, D]``; where labels are independent of
+        each other, that of those more likely there than not."""
+        return self.probabilities(self.logits(embeddings).float()) >= HALF
+
+    @torch.no_grad()
+    def calibrate(self, embeddings: Tensor, targets: Tensor) -> None:
+        """Choose the temperature, between 1/20 and 20, by which binary cross-entropy is least on images with embeddings
+        ``[N, D]`` and targets ``bool [N, L]``. As they are few, nothing is taken to be certain: of n labels that are there each
+        counts as there with (n + 1) / (n + 2), and likewise those that are not (Platt 1999, Probabilistic Outputs for Support
+        Vector Machines, section 2.2)."""
+        positive, negative = int(targets.sum()), int((~targets).sum())
+        there = torch.where(targets.to(embeddings.device), (positive + 1) / (positive + 2), 1 / (negative + 2)).double()
+
+        def error(logarithm: float) -> float:
+            self.temperature.fill_(math.exp(logarithm))
+            said = self.probabilities(self.logits(embeddings).float()).double()
+            return float(F.binary_cross_entropy(said.clamp(1e-7, 1 - 1e-7), there))
+
+        self.temperature.fill_(math.exp(minimize_scalar(error, bounds=(-3, 3), method="bounded").x))
 
     def forward(
         self, similarity: Similarity, embeddings: Tensor, labels: Tensor, pairs: Tensor | None = None
@@ -56,7 +88,7 @@ class LogitLoss(LabelLoss):
         """Losses ``[B]`` of images with logits ``float32 [B, L]`` and targets ``float32 [B, L]``, 1 or 0."""
 
     def losses(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        logits = self.logits(embeddings).float()
+        logits = self.linear(embeddings).float()
         return self.each(logits, targets.to(logits.dtype))
 
 

@@ -10,6 +10,7 @@ from siamese.losses.labels import LabelLoss
 
 TINY = 1e-6  # least distance of a logarithm of a probability from 0
 MOST = 9  # parts: there are 2^P sets of labels
+CHUNK = 1000  # images whose sets are held at a time
 NEVER = -1e30  # the logarithm of 0, without its gradients that are no numbers
 
 
@@ -42,12 +43,12 @@ class PartLabels(LabelLoss):
         self.embedding_size, self.parts, self.smoothing = embedding_size, parts, smoothing
 
     def losses(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        shows = self.shows(embeddings)
+        shows = self._values(embeddings).log_softmax(2)
         return -(1 - self.smoothing) * log_likelihood(shows, targets) - self.smoothing * shows.mean(2).sum(1)
 
     def shows(self, embeddings: Tensor) -> Tensor:
         """Log-probabilities ``float32 [N, P, L]`` of what each part shows, of embeddings ``[N, D]``."""
-        return self.linear(embeddings.unflatten(1, (self.parts, -1))).float().log_softmax(2)
+        return (self._values(embeddings) / self.temperature).log_softmax(2)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """Log-odds ``float32 [N, L]`` that a label is there, of embeddings ``[N, D]``."""
@@ -55,11 +56,24 @@ class PartLabels(LabelLoss):
         absent = torch.log1p(-self.shows(embeddings).clamp_max(-TINY).exp()).sum(1).clamp_max(-TINY)
         return torch.log(-torch.expm1(absent)) - absent
 
+    def likeliest(self, embeddings: Tensor) -> Tensor:
+        """``bool [N, L]``: the likeliest set of labels of each image, of embeddings ``[N, D]``; of the twice as many labels as
+        parts that are likeliest each by itself, 10 at most."""
+        return torch.cat([self._likeliest(chunk) for chunk in embeddings.split(CHUNK)])
+
+    def _likeliest(self, embeddings: Tensor) -> Tensor:
+        asked = self.logits(embeddings).topk(min(self.labels, 2 * self.parts, MOST + 1), dim=1).indices  # [N, K]
+        each = self.shows(embeddings).gather(2, asked.unsqueeze(1).expand(-1, self.parts, -1))
+        best = _sets(each).argmax(1, keepdim=True)
+        inside = (best >> torch.arange(asked.shape[1], device=best.device)) & 1
+        return torch.zeros(len(asked), self.labels, dtype=torch.bool, device=best.device).scatter(1, asked, inside > 0)
+
+    def _values(self, embeddings: Tensor) -> Tensor:
+        return self.linear(embeddings.unflatten(1, (self.parts, -1))).float()
+
 
 def log_likelihood(shows: Tensor, targets: Tensor) -> Tensor:
     """``[B]``: the logarithm of the probability that what the parts show is exactly the targets.
-
-    Part by part it keeps, for every set of the image's labels, how likely it is that the parts so far show just that set.
 
     Args:
         shows: log-probabilities ``float [B, P, L]`` of what each part shows.
@@ -77,13 +91,19 @@ def log_likelihood(shows: Tensor, targets: Tensor) -> Tensor:
     )  # [B, K]: the labels of an image, then others where it has fewer
     missing = ~targets.gather(1, wanted)
     each = shows.gather(2, wanted.unsqueeze(1).expand(-1, parts, -1)).masked_fill(missing.unsqueeze(1), NEVER)
-    sets = torch.arange(2 ** int(most), device=shows.device)  # bit k: the set has label k
-    bits = 1 << torch.arange(int(most), device=shows.device)
-    inside, without = (sets.unsqueeze(1) & bits) > 0, sets.unsqueeze(1) & ~bits  # [2^K, K]
-    shown = torch.full((len(shows), len(sets)), NEVER, device=shows.device, dtype=shows.dtype)
+    return _sets(each).gather(1, ((1 << counts) - 1).unsqueeze(1)).squeeze(1)
+
+
+def _sets(each: Tensor) -> Tensor:
+    """``[B, 2^K]``: for every set of K labels (bit k: it has label k) the log-probability that the parts show just that set, of
+    those ``[B, P, K]`` that a part shows a label. Part by part, it is that of the parts so far."""
+    labels = torch.arange(each.shape[2], device=each.device)
+    sets = torch.arange(2 ** len(labels), device=each.device).unsqueeze(1)
+    inside, without = (sets >> labels) & 1 > 0, sets & ~(1 << labels)  # [2^K, K]
+    shown = torch.full((len(each), len(sets)), NEVER, device=each.device, dtype=each.dtype)
     shown[:, 0] = 0
     for part in each.unbind(1):
         # A part that shows label k adds it to a set without it, or shows it again.
         before = shown.unsqueeze(2).logaddexp(shown[:, without])
         shown = (before + part.unsqueeze(1)).masked_fill(~inside, NEVER).logsumexp(2)
-    return shown.gather(1, ((1 << counts) - 1).unsqueeze(1)).squeeze(1)
+    return shown

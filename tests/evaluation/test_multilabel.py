@@ -124,10 +124,11 @@ def test_thresholds_come_from_validation_images_alone(lamps):
 
 def test_what_a_checkpoint_carries_was_chosen_on_the_same_logits(lamps):
     given = guesses(lamps)
-    probabilities, targets = given["val"].sigmoid().double(), lamps.targets("val")
-    evaluator = Labels()
+    evaluator, told, targets = Labels(), Told(given), lamps.targets("val")
     with torch.no_grad():
-        logged = evaluator.choose(Told(given), lamps)
+        logged = evaluator.choose(told, lamps)
+    assert told.loss.temperature != 1
+    probabilities = (given["val"] / told.loss.temperature).sigmoid().double()
     stored = evaluator.stored()["labels"]
     assert stored["names"] == list("abcd")
     assert stored["threshold"] == pytest.approx(best_threshold(probabilities, targets))
@@ -200,6 +201,7 @@ def test_tiles_are_judged_by_their_four_labels(tiles):
 def test_a_softmax_over_labels_is_judged_by_its_own_probabilities(lamps):
     given, evaluator = guesses(lamps), Labels(intervals=False)
     with torch.no_grad():
-        evaluator.choose(Told(given, CategoricalLabels), lamps)
-    expected = best_threshold(given["val"].softmax(1), lamps.targets("val"))
+        told = Told(given, CategoricalLabels)
+        evaluator.choose(told, lamps)
+    expected = best_threshold((given["val"] / told.loss.temperature).softmax(1), lamps.targets("val"))
     assert evaluator.stored()["labels"]["threshold"] == pytest.approx(expected)
