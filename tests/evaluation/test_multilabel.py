@@ -161,6 +161,17 @@ def test_intervals_hold_the_figures_and_pair_the_predictors(lamps):
     assert "map_low" not in reported(lamps, guesses(lamps)).results["labels"]["predictors"]["this network"]
 
 
+def test_intervals_of_few_images_lie_about_their_figure(lamps):
+    """A label of one or two images, twice in a sample or not at all, would raise them all above it."""
+    rare = torch.arange(50).unsqueeze(1) < torch.tensor([1, 2, 2, 1])
+    data = ready(Lamps(test=rare))
+    found = reported(data, guesses(data, wrong=30.0), intervals=True).results["labels"]["predictors"]
+    network, rates = found["this network"], found["base rates"]
+    assert (network["map_low"] + network["map_high"]) / 2 == pytest.approx(network["map"], abs=0.1)
+    low, high = rates["network_ahead"]
+    assert low < network["map"] - rates["map"] < high
+
+
 def test_features_made_by_hand_see_the_lamps(lamps):
     found = reported(lamps, guesses(lamps, wrong=9.0), handmade=True).results["labels"]["predictors"]
     handmade, rates = found["hand-made features"], found["base rates"]
