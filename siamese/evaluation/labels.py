@@ -134,6 +134,8 @@ def resampled(probabilities: list[Tensor], targets: Tensor, draws: int, seed: in
     found = []
     for _ in range(draws):
         rows = torch.randint(len(targets), (len(targets),), generator=draw)
+        while targets.any() and not targets[rows].any():  # such a sample has no average precision
+            rows = torch.randint(len(targets), (len(targets),), generator=draw)
         random = torch.rand(targets.shape, generator=order, dtype=torch.float64)
         orders = [torch.where(same, random, each) for same, each in zip(alike, probabilities, strict=True)]
         found.append([mean_average_precision(each[rows], targets[rows]) for each in orders])

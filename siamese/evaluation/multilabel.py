@@ -126,7 +126,8 @@ class Labels(Evaluator):
                 "how": f"{len(targets):,} test images of {targets.shape[1]} labels, {targets.sum(1).double().mean():.2f} an "
                 "image; thresholds chosen on validation images",
                 "images": len(targets), "predictors": predictors, "per_label": per_label,
-                "interval": f"exact match: Wilson 95 %; mean average precision: 95 % of {DRAWS} bootstraps of the images, less their bias",
+                "interval": f"exact match: Wilson 95 %; mean average precision: 95 % of {DRAWS} bootstraps of the images, less "
+                "their bias",
             },
             "methods": {
                 f"{name}, {how}": {key: each[key] for key in ("exact_match", "label_accuracy", "f1_macro")}
