@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import (
     multilabel_f1_score,
 )
 
-HALF = 0.5
+from siamese.losses.labels import HALF
 
 
 def best_threshold(probabilities: Tensor, targets: Tensor) -> float:

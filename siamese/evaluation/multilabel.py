@@ -13,7 +13,6 @@ from siamese.errors import UserError
 from siamese.evaluation.evaluator import Evaluator, visible_images
 from siamese.evaluation.intervals import wilson
 from siamese.evaluation.labels import (
-    HALF,
     average_precisions,
     best_threshold,
     chance_precisions,
@@ -26,6 +25,7 @@ from siamese.evaluation.labels import (
 )
 from siamese.evaluation.linear import handmade_features, linear_predictions, network_features
 from siamese.losses import LabelLoss
+from siamese.losses.labels import HALF
 from siamese.plots.labels import label_bars, label_sheet
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese

@@ -63,8 +63,8 @@ class LabelLoss(CosineLoss):
 
         def error(logarithm: float) -> float:
             self.temperature.fill_(math.exp(logarithm))
-            said = self.probabilities(self.logits(embeddings).float()).double()
-            return float(F.binary_cross_entropy(said.clamp(1e-7, 1 - 1e-7), there))
+            said = self.probabilities(self.logits(embeddings).float()).double().clamp(1e-7, 1 - 1e-7)
+            return -float((there * said.log() + (1 - there) * (-said).log1p()).mean())
 
         self.temperature.fill_(math.exp(minimize_scalar(error, bounds=(-3, 3), method="bounded").x))
 

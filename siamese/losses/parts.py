@@ -86,9 +86,8 @@ def log_likelihood(shows: Tensor, targets: Tensor) -> Tensor:
     least, most = counts.aminmax()
     if least < 1 or most > parts:
         raise UserError(f"an image of {parts} parts shows 1 to {parts} labels, not {least if least < 1 else most}")
-    wanted = (
-        targets.byte().topk(int(most), dim=1).indices
-    )  # [B, K]: the labels of an image, then others where it has fewer
+    # [B, K]: the labels of an image, then others where it has fewer.
+    wanted = targets.byte().topk(int(most), dim=1).indices
     missing = ~targets.gather(1, wanted)
     each = shows.gather(2, wanted.unsqueeze(1).expand(-1, parts, -1)).masked_fill(missing.unsqueeze(1), NEVER)
     return _sets(each).gather(1, ((1 << counts) - 1).unsqueeze(1)).squeeze(1)
