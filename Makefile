@@ -49,7 +49,7 @@ train-mnist: .venv/.installed ## train and test on MNIST with and without the L2
 train-multilabel: .venv/.installed ## several labels an image: CIFAR-10 tiles, two losses, two networks [SEEDS=1 WORKERS=2 RESUME=1 STRICT=1 ARGS=…]
 	.venv/bin/python -m siamese study experiments/multilabel_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
 
-train-posters: .venv/.installed ## the genres of movie posters, two networks [SEEDS=1 WORKERS=2 RESUME=1 ARGS=…]
+train-posters: .venv/.installed ## the genres of movie posters, three networks [SEEDS=1 WORKERS=2 RESUME=1 ARGS=…]
 	.venv/bin/python -m siamese study experiments/posters_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
 
 demo: .venv/.installed ## a page to draw on, for this machine only [PORT=7860 ARGS="--open"]

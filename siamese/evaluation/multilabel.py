@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +59,19 @@ class Labels(Evaluator):
         self.handmade, self.frozen, self.intervals = handmade, frozen, intervals
         self._stored: dict[str, Any] = {}
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Raise UserError where the weights know labels of other names than the data has."""
+        known = checkpoint.get("siamese", {}).get("labels", {}).get("names")
+        table = trainer.datamodule.table("val")  # type: ignore[attr-defined]
+        if known and tuple(known) != table.class_names:
+            other = next((pair for pair in zip(known, table.class_names, strict=False) if len({*pair}) > 1), None)
+            raise UserError(
+                f"the checkpoint tells {len(known)} labels and {table.name} has {len(table.class_names)}"
+                + (f"; the first that differ are {other[0]!r} and {other[1]!r}" if other else "")
+            )
+
     def prepare(self, data: FewShotData) -> None:
         if (self.handmade or self.frozen) and data.targets("train") is None:
             raise UserError(
@@ -101,7 +115,7 @@ class Labels(Evaluator):
         said[BASE_RATES] = rates.expand(chosen.shape), rates.expand(targets.shape)
         predictors = {name: _predictor(*each, chosen, targets) for name, each in said.items()}
         loss = _loss(system, data, "test")
-        if type(loss).likeliest is not LabelLoss.likeliest:  # which is at 0.5
+        if loss.together:
             likeliest = loss.likeliest(system.embeddings("test")).cpu()
             predictors[NETWORK]["decisions"][LIKELIEST] = _decided(likeliest, targets)
         if self.intervals:

@@ -29,6 +29,7 @@ class LabelLoss(CosineLoss):
     """
 
     temperature: Tensor
+    together = False  # whether labels depend on each other, so that the likeliest set is not that of the likely ones
 
     def __init__(self, labels: int, embedding_size: int) -> None:
         super().__init__()

@@ -30,6 +30,8 @@ class PartLabels(LabelLoss):
             Vanhoucke, Ioffe, Shlens, Wojna 2016, Rethinking the Inception Architecture, section 7).
     """
 
+    together = True
+
     def __init__(self, labels: int, embedding_size: int, parts: int = 4, smoothing: float = 0.0) -> None:
         if parts < 1 or embedding_size % parts:
             raise UserError(f"an embedding of {embedding_size} numbers is not one of {parts} equal parts")

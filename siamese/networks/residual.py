@@ -25,6 +25,7 @@ class Residual(nn.Module):
         apart: the embedding is that of all cells, one after the other in reading order; otherwise the highest values are
             over all of them, in whatever order they are.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, cell by cell.
+        moved: likewise of the image, and of what it is when moved by so many pixels to the top left and to the bottom right.
         mean, deviation: of the pixels, of each channel, by which images are standardised.
     """
 
@@ -35,6 +36,7 @@ class Residual(nn.Module):
         cells: int = 1,
         apart: bool = False,
         mirrored: bool = False,
+        moved: int = 0,
         mean: float = 0.47,
         deviation: float = 0.25,
     ) -> None:
@@ -43,8 +45,11 @@ class Residual(nn.Module):
             raise UserError(
                 f"a residual network has one block and one cell at least, not {len(widths) - 1} and {cells}"
             )
+        if moved < 0:
+            raise UserError(f"an image is moved by 0 pixels or more, not {moved}")
         self.embedding_size = widths[-1] * (cells**2 if apart else 1)
-        self.cells, self.apart, self.mirrored, self.mean, self.deviation = cells, apart, mirrored, mean, deviation
+        self.cells, self.apart, self.mirrored, self.moved = cells, apart, mirrored, moved
+        self.mean, self.deviation = mean, deviation
         # The first convolution takes a pixel off each cell, then every block halves it.
         self.channels, self.least = channels, (2 ** (len(widths) - 1) + 1) * cells
         self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 2), nn.GELU())
@@ -63,10 +68,17 @@ class Residual(nn.Module):
         if self.cells > 1:
             cut = images.unflatten(2, (self.cells, -1)).unflatten(4, (self.cells, -1))  # [B, C, cells, h, cells, w]
             images = cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        embeddings = self._embeddings(images, count)
-        if self.mirrored and not self.training:
-            embeddings = (embeddings + self._embeddings(images.flip(3), count)) / 2
-        return embeddings
+        if self.training:
+            return self._embeddings(images, count)
+        return torch.stack([self._embeddings(view, count) for view in self._views(images)]).mean(0)
+
+    def _views(self, cells: Tensor) -> list[Tensor]:
+        views = [cells]
+        if self.moved:
+            height, width = cells.shape[2:]
+            wider = nn.functional.pad(cells, (self.moved,) * 4, mode="replicate")
+            views += [wider[:, :, start : start + height, start : start + width] for start in (0, 2 * self.moved)]
+        return views + [view.flip(3) for view in views] if self.mirrored else views
 
     def _embeddings(self, cells: Tensor, count: int) -> Tensor:
         """``[count, D]`` of the cells ``[count * cells^2, channels, h, w]`` of so many images."""

@@ -178,6 +178,25 @@ def test_a_checkpoint_carries_the_thresholds_of_the_weights_it_holds(fit):
     assert {path.name for path in (run / "pictures").glob("label*.png")} == {"labels.png", "label_examples.png"}
 
 
+def test_a_checkpoint_is_not_scored_on_labels_of_other_names(fit, lamps, tmp_path, capsys):
+    checkpoint = fit("runs", "--trainer.max_epochs", "1") / "checkpoints" / "best.ckpt"
+    options = ["--data.source", "tests.lamps.Lamps", "--data.sampler", "siamese.sampling.batches.Shuffled"]
+    assert main(["evaluate", "--checkpoint", str(checkpoint), "--runs", str(tmp_path), *options]) == 2
+    said = "the checkpoint tells 10 labels and lamps has 4; the first that differ are 'character 0' and 'a'"
+    assert said in capsys.readouterr().err
+
+    def loaded(*names: str) -> None:
+        trainer = SimpleNamespace(datamodule=lamps)
+        Labels().on_load_checkpoint(trainer, None, {"siamese": {"labels": {"names": names}}})  # type: ignore[arg-type]
+
+    loaded("a", "b", "c", "d")
+    loaded()  # nothing was chosen yet
+    with pytest.raises(UserError, match="the first that differ are 'C' and 'c'"):
+        loaded("a", "b", "C", "d")
+    with pytest.raises(UserError, match=r"tells 5 labels and lamps has 4$"):
+        loaded("a", "b", "c", "d", "e")
+
+
 def last_weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 

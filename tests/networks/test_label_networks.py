@@ -208,3 +208,39 @@ def test_mirrored_an_image_is_embedded_as_the_mean_of_both_sides_of_each_cell(ce
         torch.testing.assert_close(mirrored(images), mirrored(flipped))
         assert not torch.allclose(plain(images), plain(flipped), atol=1e-3)
     torch.testing.assert_close(mirrored.train()(images), plain.train()(images))
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_moved_an_image_is_embedded_as_the_mean_of_itself_and_two_shifts_of_each_cell(cells):
+    torch.manual_seed(0)
+    plain, moved, both = (
+        Residual((4, 8, 8), cells=cells, apart=True, **options).eval()
+        for options in ({}, {"moved": 2}, {"moved": 2, "mirrored": True})
+    )
+    moved.load_state_dict(plain.state_dict())
+    both.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 3, 32, 32)
+
+    def shifted(places: torch.Tensor) -> torch.Tensor:
+        """Each cell as it is with its rows and columns at other places, those at its border again where it ends."""
+        side = 32 // cells
+        there = places.clamp(0, side - 1)
+        order = torch.cat([there + side * cell for cell in range(cells)])
+        return images[:, :, order][:, :, :, order]
+
+    with torch.no_grad():
+        places = torch.arange(32 // cells)
+        expected = (plain(images) + plain(shifted(places - 2)) + plain(shifted(places + 2))) / 3
+        torch.testing.assert_close(moved(images), expected)
+        assert not torch.allclose(plain(images), expected, atol=1e-3)
+        mirrored = [
+            plain(torch.cat([side.flip(3) for side in view.chunk(cells, 3)], 3))
+            for view in (images, shifted(places - 2), shifted(places + 2))
+        ]
+        torch.testing.assert_close(both(images), (moved(images) + sum(mirrored) / 3) / 2)
+    torch.testing.assert_close(moved.train()(images), plain.train()(images))
+
+
+def test_an_image_is_not_moved_by_less_than_nothing():
+    with pytest.raises(UserError, match="moved by 0 pixels or more, not -1"):
+        Residual((4, 8), moved=-1)
