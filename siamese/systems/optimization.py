@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from siamese.errors import UserError
 
@@ -69,18 +69,23 @@ class RMSprop(Optimization):
 
 
 class SGD(Optimization):
-    """Momentum SGD at a constant rate.
+    """Momentum SGD.
 
     Args:
-        lr: learning rate.
+        lr: learning rate at the start.
         momentum: share of the last step that goes into the next.
+        anneal: whether the rate falls linearly to 0 over the whole training; otherwise it is constant.
     """
 
-    def __init__(self, lr: float = 1e-2, momentum: float = 0.9) -> None:
-        self.lr, self.momentum = lr, momentum
+    def __init__(self, lr: float = 1e-2, momentum: float = 0.9, anneal: bool = False) -> None:
+        self.lr, self.momentum, self.anneal = lr, momentum, anneal
 
     def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
-        return {"optimizer": torch.optim.SGD(module.parameters(), lr=self.lr, momentum=self.momentum)}
+        optimizer = torch.optim.SGD(module.parameters(), lr=self.lr, momentum=self.momentum)
+        if not self.anneal:
+            return {"optimizer": optimizer}
+        schedule = LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class Adam(Optimization):

@@ -11,7 +11,7 @@ from siamese.losses import Binary, Contrastive
 from siamese.networks import Compact
 from siamese.similarity import WeightedL1
 from siamese.systems import Siamese
-from siamese.systems.optimization import LayerOptions, LayerwiseSGD, OneCycle
+from siamese.systems.optimization import SGD, LayerOptions, LayerwiseSGD, OneCycle
 
 
 class Small(nn.Module):
@@ -125,32 +125,20 @@ def test_only_weights_decay():
     assert {decays[name] for name in weights} == {0.3}
 
 
-def rates(cycle: OneCycle, steps: int) -> list[float]:
-    configured = cycle.configure(nn.Linear(2, 2), steps, 1)
-    assert configured["lr_scheduler"]["interval"] == "step"
-    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    found = []
-    for step in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        if step < steps - 1:
-            schedule.step()
-    return found
+def falling(steps: int) -> dict[str, Any]:
+    configured = SGD(0.5, anneal=True).configure(Small(), steps, 1)
+    return configured | {"lr_scheduler": configured["lr_scheduler"]["scheduler"]}
 
 
-@pytest.mark.parametrize("warmup", [0.1, 0.25, 0.5])
-def test_the_cycle_peaks_at_the_end_of_its_warmup(warmup):
-    found = rates(OneCycle(lr=0.2, warmup=warmup), 100)
-    peak = round(100 * warmup) - 1
-    assert found[peak] == pytest.approx(0.2) == max(found)
-    assert found[:peak] == sorted(found[:peak])
-    assert found[peak:] == sorted(found[peak:], reverse=True)
-    assert found[-1] < 1e-4
+def test_the_rate_of_sgd_is_constant_or_falls_to_nothing():
+    constant = SGD(0.5).configure(Small(), 4, 1)
+    assert constant.keys() == {"optimizer"}
+    assert constant["optimizer"].param_groups[0]["lr"] == 0.5
+    assert history(falling(4), 5, "lr") == pytest.approx([0.5, 0.375, 0.25, 0.125, 0])
 
 
-@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.5, 1.0])
-@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10])
-def test_short_trainings_have_a_cycle_too(steps, warmup):
-    found = rates(OneCycle(lr=0.2, warmup=warmup), steps)
-    assert len(found) == steps
-    assert all(0 < rate <= 0.2 for rate in found)
+def test_a_prolonged_training_goes_on_at_the_rate_of_its_new_length():
+    stopped, prolonged = falling(4), falling(8)
+    history(stopped, 4, "lr")
+    prolonged["lr_scheduler"].load_state_dict(stopped["lr_scheduler"].state_dict())
+    assert history(prolonged, 4, "lr")[1:] == pytest.approx([0.1875, 0.125, 0.0625])
