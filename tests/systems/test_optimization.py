@@ -125,6 +125,37 @@ def test_only_weights_decay():
     assert {decays[name] for name in weights} == {0.3}
 
 
+def rates(cycle: OneCycle, steps: int) -> list[float]:
+    configured = cycle.configure(nn.Linear(2, 2), steps, 1)
+    assert configured["lr_scheduler"]["interval"] == "step"
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    found = []
+    for step in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < steps - 1:
+            schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.25, 0.5])
+def test_the_cycle_peaks_at_the_end_of_its_warmup(warmup):
+    found = rates(OneCycle(lr=0.2, warmup=warmup), 100)
+    peak = round(100 * warmup) - 1
+    assert found[peak] == pytest.approx(0.2) == max(found)
+    assert found[:peak] == sorted(found[:peak])
+    assert found[peak:] == sorted(found[peak:], reverse=True)
+    assert found[-1] < 1e-4
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10])
+def test_short_trainings_have_a_cycle_too(steps, warmup):
+    found = rates(OneCycle(lr=0.2, warmup=warmup), steps)
+    assert len(found) == steps
+    assert all(0 < rate <= 0.2 for rate in found)
+
+
 def falling(steps: int) -> dict[str, Any]:
     configured = SGD(0.5, anneal=True).configure(Small(), steps, 1)
     return configured | {"lr_scheduler": configured["lr_scheduler"]["scheduler"]}
