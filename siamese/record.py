@@ -18,7 +18,7 @@ import siamese
 from siamese.evaluation.evaluator import Evaluator
 from siamese.plots.style import save
 from siamese.report import benchmark_table, read_metrics, write_report
-from siamese.run import commit, hardware, point_latest, started_by_lightning
+from siamese.run import commit, first_process, hardware, point_latest
 
 CHECKPOINT_KEY = "siamese"  # of what a checkpoint says about itself, beside Lightning's own keys
 
@@ -221,7 +221,7 @@ def _evaluators(trainer: pl.Trainer) -> list[Evaluator]:
 def keep_earlier_metrics(folder: Path) -> None:
     """Before a training is resumed in ``folder``: put aside its metrics, which the CSV logger would begin anew."""
     rows = read_metrics(folder)
-    if rows and not started_by_lightning():
+    if rows and first_process():
         names = list(dict.fromkeys(name for row in rows for name in row))
         lines = [",".join(names)] + [",".join(str(row.get(name, "")) for name in names) for row in rows]
         _write(folder / "metrics_earlier.csv", "\n".join(lines) + "\n")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import platform
+import shutil
 import socket
 import subprocess
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlparse
@@ -14,6 +17,7 @@ from urllib.parse import urlparse
 import requests
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from siamese.datasets.base import PROJECT
 from siamese.errors import UserError
@@ -28,8 +32,12 @@ def make_run_folder(runs: Path, experiment: str, suffix: str = "", exactly: str 
         folder = Path(exactly).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-    if (given := os.environ.get(ENVIRONMENT)) and started_by_lightning():
-        return Path(given)  # a process started by Lightning writes where the one that started it does
+    if not first_process():
+        if given := os.environ.get(ENVIRONMENT):
+            return Path(given)  # of the process that started this one
+        folder = Path(tempfile.mkdtemp(prefix="siamese-"))  # torchrun or SLURM started it: it keeps nothing
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
     parent = runs.resolve() / experiment
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + suffix
     for attempt in range(1000):
@@ -94,7 +102,7 @@ def loggers(folder: Path, experiment: str, wandb: bool) -> list[Logger]:
     """CSV always; W&B, if wanted, as ``WANDB_MODE`` says, else online with a key and a network, else offline."""
     made: list[Logger] = [CSVLogger(folder, name="", version="")]
     mode = os.environ.get("WANDB_MODE", "")
-    if not wandb or mode == "disabled" or started_by_lightning():
+    if not wandb or mode == "disabled" or not first_process():
         return made
     if mode not in ("offline", "dryrun") and _reachable():
         with contextlib.suppress(Exception):  # whatever the server does, a training goes on without it
@@ -109,9 +117,9 @@ def loggers(folder: Path, experiment: str, wandb: bool) -> list[Logger]:
     return [*made, logger]
 
 
-def started_by_lightning() -> bool:
-    """Whether this is a further process of a distributed training, which leaves logging to the first."""
-    return os.environ.get("LOCAL_RANK", "0") != "0"
+def first_process() -> bool:
+    """Whether this is not a further process of a distributed training; those leave keeping and logging to the first."""
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined]
 
 
 def _wandb(folder: Path, experiment: str, offline: bool) -> WandbLogger:

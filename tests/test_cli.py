@@ -184,15 +184,17 @@ def test_a_training_stopped_within_an_epoch_goes_on_within_it(how, tmp_path, mon
         assert torch.equal(resumed["state_dict"][name], weight), name
 
 
-def test_two_processes_train_together(tmp_path):
+@pytest.mark.parametrize("torchrun", [[], ["-m", "torch.distributed.run", "--nproc_per_node", "2"]])
+def test_two_processes_train_together(torchrun, tmp_path):
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "1"]
-    command = [sys.executable, "-m", "siamese", "fit", "--config", TINY, "--runs", str(tmp_path), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    command = [sys.executable, *torchrun, "-m", "siamese", "fit", "--config", TINY, "--runs", str(tmp_path / "runs")]
+    (tmp_path / "scratch").mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path / "scratch")}
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=240, env=environment)
     assert done.returncode == 0, done.stderr
-    (run,) = [path for path in (tmp_path / "tiny-glyphs").iterdir() if not path.is_symlink()]  # one for both
+    (run,) = [path for path in (tmp_path / "runs/tiny-glyphs").iterdir() if not path.is_symlink()]  # one for both
     assert results_of(run)["steps"] == 3  # six batches shared by two
+    assert not list((tmp_path / "scratch").glob("siamese-*"))
 
 
 def test_the_program_starts_quickly():

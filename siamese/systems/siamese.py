@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
@@ -133,5 +134,22 @@ class Siamese(pl.LightningModule):
         embeddings = (self.network.head if self.taught else self)(batch.images)  # type: ignore[operator]
         # A network of several members gives what each says, [members, B, D], and each has its own loss.
         each = embeddings if embeddings.ndim == 3 else embeddings.unsqueeze(0)
+        labels = batch.labels
+        if self.training and batch.pairs is None and _processes() > 1:
+            each, labels = self._of_all_processes(each, labels)
         taught = self.taught or self.similarity
-        return torch.stack([self.loss(taught, one, batch.labels, batch.pairs) for one in each]).mean()
+        return torch.stack([self.loss(taught, one, labels, batch.pairs) for one in each]).mean()
+
+    def _of_all_processes(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings ``[members, W * B, D]`` and labels ``[W * B]`` of all W processes, so that pairs across them count.
+
+        Every process then has the same loss. A gradient flows back to where its embedding came from, and is the sum of what
+        the W processes send; as DDP takes the mean over the processes, the step is that of one process with the whole batch.
+        """
+        gathered = cast(Tensor, self.all_gather(embeddings, sync_grads=True))  # [W, members, B, D]
+        return gathered.movedim(0, 1).flatten(1, 2), cast(Tensor, self.all_gather(labels)).flatten(0, 1)
+
+
+def _processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
