@@ -8,6 +8,7 @@ taught must not be reported on those.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 
@@ -49,7 +50,7 @@ class Vinyals(DataSet):
 
 def turned(table: Table) -> Table:
     """The images of a table turned by 0, 90, 180 and 270 degrees, each class four classes of its group."""
-    columns = {
+    columns: dict[str, Any] = {
         "images": torch.cat([table.images.rot90(turns, (2, 3)) for turns in range(TURNS)]),
         "labels": torch.cat([table.labels * TURNS + turns for turns in range(TURNS)]),
         "groups": table.groups.repeat(TURNS),
