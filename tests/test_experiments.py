@@ -10,6 +10,7 @@ from PIL import Image
 
 from siamese.__main__ import main
 from siamese.datasets.att_faces import AttFaces
+from siamese.datasets import vinyals
 from siamese.datasets.base import DataSet, Splits
 from siamese.datasets.cartoons import Cartoons
 from siamese.datasets.cifar10 import Cifar10
@@ -47,6 +48,8 @@ def few_characters(monkeypatch, tmp_path):
     faces = Cartoons().load()
     monkeypatch.setattr(AttFaces, "load", lambda self: faces)
     monkeypatch.setattr(Omniglot, "official_runs", lambda self, test: None)
+    monkeypatch.setattr(vinyals, "TAUGHT", 60)
+    monkeypatch.setattr(vinyals, "VAL", table.group_names[:1])
     monkeypatch.setattr(Mnist, "load", lambda self: digits)
     monkeypatch.setattr(Mnist, "split", lambda self, table: closed_split(table))
     monkeypatch.setattr(FashionMnist, "load", lambda self: dataclasses.replace(digits, name="clothes"))
