@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 CONFIG ?= experiments/omniglot.yaml
+SWEEP ?= experiments/omniglot_sweep.yaml
 
 # Build tools follow constraints.txt as well, so that a clone made next year installs the same.
 # The paths are relative because pip splits these variables at spaces.
@@ -17,6 +18,8 @@ OMNIGLOT = $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.G
 FACES = $(if $(filter cartoons,$(DATA)),--data.source siamese.datasets.cartoons.Cartoons) \
         $(if $(SPLITS),--seeds $(SPLITS)) $(if $(WORKERS),--workers $(WORKERS))
 SEEDED = $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
+SEARCH = $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) \
+         $(if $(filter-out $(off),$(STRICT)),--data.strict true)
 # Of networks that use all cores by themselves.
 LARGE = $(if $(SEEDS),--seeds $(SEEDS)) --workers $(or $(WORKERS),1)
 
@@ -32,7 +35,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters demo test lint bench bench-active clean
+.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters sweep demo test lint bench bench-active clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +54,9 @@ train-multilabel: .venv/.installed ## several labels an image: CIFAR-10 tiles, t
 
 train-posters: .venv/.installed ## the genres of movie posters, three networks [SEEDS=1 WORKERS=2 RESUME=1 ARGS=…]
 	.venv/bin/python -m siamese study experiments/posters_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
+
+sweep: .venv/.installed ## search options on validation images by Optuna [TRIALS=20 WORKERS=2 STRICT=1 SWEEP=… ARGS=…]
+	.venv/bin/python -m siamese sweep $(SWEEP) $(strip $(SEARCH)) $(ARGS)
 
 demo: .venv/.installed ## a page to draw on, for this machine only [PORT=7860 ARGS="--open"]
 	.venv/bin/python -m siamese demo $(if $(PORT),--port $(PORT)) $(ARGS)

@@ -13,6 +13,7 @@ COMMANDS = {
     "predict": "write the embeddings of the test images",
     "evaluate": "test a checkpoint again, with the configuration it carries",
     "study": "train every arm of a study with every seed, and put the figures together",
+    "sweep": "search options by many short trainings, and write the best as a YAML to train with",
     **ABOUT,
     "export": "write a trained network as an ONNX file",
     "novelty": "tell which images show nothing that known images show",
@@ -23,6 +24,7 @@ COMMANDS = {
 # Those with a main() of their own, which takes what follows the command.
 _OWN = {
     "study": "siamese.study.cli",
+    "sweep": "siamese.sweep.cli",
     "export": "siamese.export",
     "novelty": "siamese.commands.novelty",
     "predict-labels": "siamese.commands.labels",

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
+import yaml
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -68,6 +69,9 @@ class Command(LightningCLI):
         )
         parser.add_argument(
             "--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run."
+        )
+        parser.add_argument(
+            "--benchmark", type=bool, default=True, help="Whether fit ends with a test of the best checkpoint."
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults(
@@ -135,7 +139,7 @@ class Command(LightningCLI):
 
     def after_fit(self) -> None:
         """The benchmark, on the best checkpoint; where none was chosen yet, on the network as it is."""
-        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if self.trainer.fast_dev_run or not self.config[self.subcommand].benchmark:  # type: ignore[attr-defined]
             return
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best or None, verbose=False)
@@ -158,7 +162,7 @@ def _last(runs: Path) -> str:
 
 
 class Preparation(Command):
-    """``fit`` up to the point where the data is there: a study's first step."""
+    """``fit`` up to the point where the data is there: the first step of a study and of a sweep."""
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         self.datamodule.setup("prepare")
@@ -166,6 +170,18 @@ class Preparation(Command):
 
     def _run_subcommand(self, subcommand: str) -> None:
         pass
+
+    def spelt_out(self, arguments: list[str]) -> str:
+        """What arguments of ``fit`` say beyond the defaults, as a YAML to train with; where it is kept is left out.
+
+        Arguments that ``fit`` does not take are told, and exit with 2.
+        """
+        config = self.parser.parse_args(arguments)
+        text = self._parser("fit").dump(config["fit"], skip_default=True, skip_none=False, skip_link_targets=True)
+        said = yaml.safe_load(text) or {}
+        parts = ("experiment", "seed_everything", "model", "data", "trainer", "checkpoint")
+        chosen = {part: said[part] for part in parts if part in said}
+        return yaml.safe_dump(chosen, sort_keys=False, default_flow_style=None, width=120)
 
 
 def run_command(arguments: list[str], command: type[Command] = Command) -> Command:

@@ -11,3 +11,7 @@ class DataError(UserError):
 
 class DataUnavailable(UserError):
     """A data set can be had neither from disk, nor from the mirror, nor from its public home."""
+
+
+class Diverged(UserError):
+    """A training has numbers that are not finite; another learning rate may do."""

@@ -24,7 +24,8 @@ from siamese.tables import Table
 from tests.datasets.test_posters import jpeg, pack
 
 YAMLS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
-EXPERIMENTS = [path for path in YAMLS if not path.stem.endswith("_study")]  # studies are lists of experiments
+# Studies are lists of experiments, and sweeps are variations on one.
+EXPERIMENTS = [path for path in YAMLS if not path.stem.endswith(("_study", "_sweep"))]
 SMALLER = {  # options for a class that the YAML names
     "PairBatches": ["--data.sampler.batch", "4"],  # 150,000 pairs are another matter
     "CifarTiles": ["--data.source.val_tiles", "20", "--data.source.test_tiles", "20", "--data.sampler.batch", "4"],

@@ -5,15 +5,8 @@ Every training of it is an ordinary run with its own folder, checkpoint and repo
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +14,7 @@ import yaml
 from tqdm import tqdm
 
 from siamese.errors import UserError
+from siamese.workers import each_done, elsewhere
 
 
 def file_name(arm: str) -> str:
@@ -134,28 +128,15 @@ def execute(run: Run, threads: int | None = None) -> None:
 
     if threads:
         torch.set_num_threads(threads)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with _elsewhere(run.folder / "log.txt"):
+    with elsewhere(run.folder / "log.txt"):
         run_command(run.arguments)
-
-
-@contextlib.contextmanager
-def _elsewhere(log: Path) -> Iterator[None]:
-    """Output goes to the log, and nothing to W&B: the study logs for all its runs."""
-    before = os.environ.get("WANDB_MODE")
-    os.environ["WANDB_MODE"] = "disabled"
-    try:
-        with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-            yield
-    finally:
-        os.environ.pop("WANDB_MODE") if before is None else os.environ.update(WANDB_MODE=before)
 
 
 def carry_out(runs: list[Run], workers: int) -> None:
     """Do the runs that have no results yet, several at a time with ``workers`` processes, under one progress bar."""
     missing = [run for run in runs if run.results is None]
     with tqdm(total=len(runs), initial=len(runs) - len(missing), desc="study", unit="run", dynamic_ncols=True) as bar:
-        for run in _done(missing, workers):
+        for run in each_done(execute, missing, workers):
             found = run.results
             if found is None and (run.folder / "results.json").exists():
                 raise KeyboardInterrupt  # its training took the Ctrl-C for itself
@@ -163,36 +144,6 @@ def carry_out(runs: list[Run], workers: int) -> None:
                 raise UserError(f"the run in {run.folder} left no results; its log.txt says why")
             bar.set_postfix_str(f"{run.arm.name} seed {run.seed}: {headline(found)}", refresh=False)
             bar.update()
-
-
-def _done(runs: list[Run], workers: int) -> Iterator[Run]:
-    if workers == 1 or len(runs) < 2:
-        for run in runs:
-            execute(run)
-            yield run
-        return
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    start = get_context("spawn")
-    with ProcessPoolExecutor(workers, start, initializer=_end_with, initargs=(os.getpid(),)) as pool:
-        waiting = {pool.submit(execute, run, threads): run for run in runs}
-        try:
-            for future in as_completed(waiting):
-                future.result()
-                yield waiting[future]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_with(parent: int) -> None:
-    """Make this process end once ``parent`` has, however that ended: nobody waits for its results any more."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def headline(results: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from siamese.errors import UserError
+from siamese.errors import Diverged, UserError
 from siamese.losses import LabelLoss, Loss
 from siamese.similarity import Cosine, Similarity
 from siamese.systems.data import Batch, FewShotData
@@ -84,13 +84,13 @@ class Siamese(pl.LightningModule):
     def embeddings(self, split: str) -> Tensor:
         """``float32 [N, D]``: what the running validation or test has embedded of a split, in order of its rows.
 
-        Raises UserError if a number in it is not finite.
+        Raises Diverged if a number in it is not finite.
         """
         if len(self._embedded[split]) > 1:
             self._embedded[split] = [torch.cat(self._embedded[split])]
         (found,) = self._embedded[split]
         if not found.isfinite().all():
-            raise UserError(
+            raise Diverged(
                 "the network's embeddings are not finite: the training has diverged; try a lower learning rate"
             )
         return found
