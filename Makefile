@@ -68,7 +68,7 @@ lint: .venv/.installed ## check style and types (ruff, mypy)
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m mypy
 
-bench: .venv/.installed ## measure the speed of the hot paths [ARGS=…]
+bench: .venv/.installed ## measure the speed of the hot paths, and training beside a plain implementation [ARGS="--race"]
 	.venv/bin/python experiments/bench.py $(ARGS)
 
 bench-active: .venv/.installed ## measure how many labels each strategy of active learning needs [ARGS="--seeds 10"]

@@ -3,11 +3,13 @@
     make bench
 
 Every row is the median of several timed repeats of both ways in turn. What is compared gives the same scores, which is
-checked first. Nothing is trained; generated characters serve where Omniglot cannot be had.
+checked first. Generated characters serve where Omniglot cannot be had. Then whole trainings and evaluations side by side,
+see ``bench_sides.py``, whose options are those of this, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -15,12 +17,13 @@ import time
 from collections.abc import Callable
 
 import bench_gallery
+import bench_sides
 import torch
+from bench_files import loaded
 from torch import Tensor
 
-from siamese.datasets import Glyphs, Omniglot
+from siamese.datasets import Glyphs
 from siamese.datasets.base import DataSet
-from siamese.errors import DataUnavailable
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.losses import Binary
 from siamese.networks import Compact, Koch
@@ -33,9 +36,9 @@ from siamese.tables import Table
 PLAIN_PAIRS = 320  # of the 8,000 of the official runs: the plain way takes minutes for all, its pairs all cost the same
 
 
-def main() -> None:
+def main(given: argparse.Namespace) -> None:
     precision = best_precision()
-    source, table = _table()
+    source, table = loaded()
     print(f"{hardware(precision)}; {table.name}; medians of 3 repeats unless said otherwise\n")
     rows = [
         *_tables(source),
@@ -48,14 +51,7 @@ def main() -> None:
         ratio = f"{plain / ours:8.1f}x" if plain else ""
         print(f"{what:<66}{ours:>12.3f} {unit:<3}{f'{plain:>12.3f} {unit:<3}' if plain else '':>16}{ratio:>9}")
     bench_gallery.main()
-
-
-def _table() -> tuple[DataSet, Table]:
-    source: DataSet = Omniglot()
-    try:
-        return source, source.load()
-    except DataUnavailable:
-        return Glyphs(), Glyphs().load()
+    bench_sides.main(given)
 
 
 def _seconds(*ways: Callable[[], object], repeats: int = 3) -> list[float]:
@@ -184,4 +180,4 @@ def _autocast(precision: str) -> torch.autocast:
 
 
 if __name__ == "__main__":
-    main()
+    main(bench_sides.parsed(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""This project's side of ``make bench``: the data, system and trainer that ``make train-omniglot`` would build and run."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+
+from siamese.evaluation.one_shot import credits, episode_scores
+from siamese.run import best_precision
+from siamese.sampling.episodes import Episodes
+from siamese.similarity import Similarity, WeightedL1
+from siamese.systems import FewShotData, Siamese
+
+
+def built(config: dict[str, Any]) -> tuple[Siamese, FewShotData]:
+    """What the ``model`` and ``data`` of an experiment's YAML describe; the data is not set up yet."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Siamese, "model", fail_untyped=False)
+    parser.add_class_arguments(FewShotData, "data", fail_untyped=False)
+    made = parser.instantiate(parser.parse_object({"model": config["model"], "data": config["data"]}))
+    return made.model, made.data
+
+
+class Stamps(pl.Callback):
+    """Keeps when every step ended, and ends the training when ``enough(stamps)``."""
+
+    def __init__(self, enough: Callable[[list[float]], bool]) -> None:
+        self.enough = enough
+        self.stamps: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.stamps.append(time.perf_counter())
+        if self.enough(self.stamps):
+            trainer.should_stop = True
+
+
+def train(system: Siamese, data: FewShotData, steps: int, enough: Callable[[list[float]], bool]) -> list[float]:
+    """Train for so many steps, or until ``enough``, without looks at the validation split. Returns when each step ended."""
+    warnings.filterwarnings("ignore", message=".*(IterableDataset.*__len__|many workers|LeafSpec)")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    stamps = Stamps(enough)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        precision=best_precision(),  # type: ignore[arg-type]
+        max_steps=steps,
+        max_epochs=-1,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[stamps],
+    )
+    trainer.fit(system, datamodule=data)
+    return stamps.stamps
+
+
+@torch.inference_mode()
+def embedded(network: nn.Module, images: Tensor, at_once: int, precision: str) -> Tensor:
+    """``float32 [N, D]`` of images ``uint8 [N, C, H, W]``."""
+    network.eval()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        return torch.cat([network(chunk.float().div_(255)).float() for chunk in images.split(at_once)])
+
+
+def score(
+    network: nn.Module, similarity: Similarity, images: Tensor, episodes: Episodes, at_once: int, precision: str
+) -> float:
+    """The share of trials answered rightly: every image that one asks for is embedded once, then all are scored at once."""
+    rows = torch.cat([episodes.support.flatten(), episodes.query.flatten()])
+    asked, place = rows.unique(return_inverse=True)
+    support, query = place.split([episodes.support.numel(), episodes.query.numel()])
+    few = Episodes(support.view_as(episodes.support), query.view_as(episodes.query), episodes.target)
+    found = episode_scores(embedded(network, images[asked], at_once, precision), few, similarity)
+    return float(credits(found, few.target).mean())
+
+
+@torch.no_grad()
+def weighted_l1(out: nn.Linear) -> WeightedL1:
+    """A layer on |h1 - h2| as the similarity that it is, with which every image needs to be embedded only once."""
+    similarity = WeightedL1(out.in_features)
+    similarity.alpha.copy_(out.weight[0])
+    similarity.bias.copy_(out.bias[0])
+    return similarity
