@@ -95,8 +95,9 @@ def _text(files: list[Path], told: list[list[Told]], top: int, broken: int) -> s
             rows.append(("" if rank else str(file), label.name, *figures, "said" if label.said else ""))
     said = sum(label.said for labels in told for label in labels)
     left = f", {broken:,} left out" if broken else ""
+    images = "1 image" if len(files) == 1 else f"{len(files):,} images"
     return (
-        f"{aligned(rows)}\n{len(files):,} images: {said:,} labels said{left}\n"
+        f"{aligned(rows)}\n{images}: {said:,} labels said{left}\n"
         "said: as likely as the label's threshold or more, which was chosen on validation images"
     )
 
