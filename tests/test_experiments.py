@@ -9,8 +9,8 @@ import yaml
 from PIL import Image
 
 from siamese.__main__ import main
-from siamese.datasets.att_faces import AttFaces
 from siamese.datasets import vinyals
+from siamese.datasets.att_faces import AttFaces
 from siamese.datasets.base import DataSet, Splits
 from siamese.datasets.cartoons import Cartoons
 from siamese.datasets.cifar10 import Cifar10
