@@ -20,6 +20,8 @@ from siamese.datasets.mnist import FashionMnist, Mnist
 from siamese.datasets.omniglot import Omniglot
 from siamese.datasets.posters import FOLDER, SAMPLE_CSV
 from siamese.errors import DataUnavailable
+from siamese.evaluation import benchmark
+from siamese.sampling.episodes import sample_episodes
 from siamese.tables import Table
 from tests.datasets.test_posters import jpeg, pack
 
@@ -49,6 +51,9 @@ def few_characters(monkeypatch, tmp_path):
     faces = Cartoons().load()
     monkeypatch.setattr(AttFaces, "load", lambda self: faces)
     monkeypatch.setattr(Omniglot, "official_runs", lambda self, test: None)
+    # Of what is reported a little: each experiment is to run to its end, not to say anything.
+    monkeypatch.setattr(benchmark, "BASELINE_EPISODES", 2)
+    monkeypatch.setattr(benchmark, "sample_episodes", lambda table, many, *rest: sample_episodes(table, 20, *rest))
     monkeypatch.setattr(vinyals, "TAUGHT", 60)
     monkeypatch.setattr(vinyals, "VAL", table.group_names[:1])
     monkeypatch.setattr(Mnist, "load", lambda self: digits)
