@@ -34,8 +34,7 @@ def best_threshold(probabilities: Tensor, targets: Tensor) -> float:
         return HALF
     right = np.searchsorted(above, most, "left") - np.searchsorted(most, most, "left")
     best = most[right.argmax()]
-    edges = np.concatenate([above, most, [0.0]])
-    return max(0.0, float((edges[edges < best].max() + best) / 2))
+    return _between(np.concatenate([above, most]), best)
 
 
 def label_thresholds(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -50,8 +49,15 @@ def label_thresholds(probabilities: Tensor, targets: Tensor) -> Tensor:
         scores = probabilities[:, label].double().numpy()
         precision, recall, at = precision_recall_curve(targets[:, label].numpy(), scores)
         best = at[(2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1].argmax()]
-        found[label] = (max(scores[scores < best], default=0.0) + best) / 2  # between it and the next lower score
+        found[label] = _between(scores, best)
     return found
+
+
+def _between(scores: np.ndarray, best: float) -> float:
+    """Half-way from the next lower of the scores, or 0, up to the best one; itself where no number lies between."""
+    lower = scores[scores < best].max(initial=0.0)
+    middle = (lower + best) / 2
+    return float(middle if middle > lower else best)  # neighbours have no middle, nor do the smallest where they flush to 0
 
 
 def top_labels(probabilities: Tensor, count: int) -> Tensor:

@@ -100,6 +100,27 @@ def test_no_threshold_of_a_label_has_a_higher_f1(case):
         assert f1(scores, there, threshold) == pytest.approx(most)
 
 
+@pytest.mark.parametrize("low", [0.3, 1 - 2**-53])
+def test_neighbouring_probabilities_are_told_apart(low):
+    """Half-way between two numbers that have none between them is one of them; the threshold is never the lower one."""
+    probabilities = torch.tensor([[low], [math.nextafter(low, 2.0)]], dtype=torch.float64)
+    targets = torch.tensor([[False], [True]])
+    assert best_threshold(probabilities, targets) == label_thresholds(probabilities, targets) == probabilities[1, 0]
+
+
+def test_the_smallest_probability_is_told_from_none_where_the_processor_flushes_to_zero():
+    """Some libraries set the processor so; half of the smallest normal number is nothing then."""
+    smallest = float(np.finfo(np.float64).tiny)
+    probabilities, targets = torch.tensor([[0.0], [smallest]], dtype=torch.float64), torch.tensor([[False], [True]])
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor knows subnormal numbers only")
+    try:
+        found = best_threshold(probabilities, targets), label_thresholds(probabilities, targets).item()
+    finally:
+        torch.set_flush_denormal(False)
+    assert found == (smallest, smallest)
+
+
 def test_a_labels_threshold_lies_between_what_it_takes_and_what_it_leaves():
     probabilities = torch.tensor([[0.9], [0.6], [0.2], [0.1]])
     found = label_thresholds(probabilities, torch.tensor([[True], [True], [False], [False]]))
