@@ -57,7 +57,8 @@ def _between(scores: np.ndarray, best: float) -> float:
     """Half-way from the next lower of the scores, or 0, up to the best one; itself where no number lies between."""
     lower = scores[scores < best].max(initial=0.0)
     middle = (lower + best) / 2
-    return float(middle if middle > lower else best)  # neighbours have no middle, nor do the smallest where they flush to 0
+    # Neighbours have no middle, nor has the smallest where the processor flushes what is below it to 0.
+    return float(middle if middle > lower else best)
 
 
 def top_labels(probabilities: Tensor, count: int) -> Tensor:
