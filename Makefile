@@ -61,8 +61,9 @@ sweep: .venv/.installed ## search options on validation images by Optuna [TRIALS
 demo: .venv/.installed ## a page to draw on, for this machine only [PORT=7860 ARGS="--open"]
 	.venv/bin/python -m siamese demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
-test: .venv/.installed ## run the tests [ARGS="-k pairs"]
-	.venv/bin/python -m pytest $(ARGS)
+# Each of a few processes takes one core for itself: threads of several would stand in one another's way.
+test: .venv/.installed ## run the tests, in several processes [ARGS="-k pairs"]
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: .venv/.installed ## check style and types (ruff, mypy)
 	.venv/bin/python -m ruff check .
