@@ -12,13 +12,15 @@ from siamese.errors import UserError
 
 
 class Compact(nn.Module):
-    """Blocks of 3x3 convolution, 2x2 max-pool, batch norm and ReLU, then one linear layer to the embedding.
+    """Blocks of 3x3 convolution, 2x2 max-pool, batch norm and ReLU, and further convolutions with norm and ReLU where
+    ``depths`` says so; then one linear layer to the embedding.
 
     The pool comes before the norm: the same maxima for a quarter of the work, and on a CPU norm and pool, not the
     convolutions, are what takes the time.
 
     Args:
         widths: channels of the blocks. Every block halves the image.
+        depths: convolutions of each block, those beyond the first after the pool; None for one in each.
         embedding_size: D.
         channels: of the images, 1 for grey.
         image_size: side of the images in pixels.
@@ -44,8 +46,14 @@ class Compact(nn.Module):
         radius: float | None = None,
         mirrored: bool = False,
         places: Sequence[int] | None = None,
+        depths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        depths = [1] * len(widths) if depths is None else depths
+        if len(depths) != len(widths) or min(depths) < 1:
+            raise UserError(
+                f"depths has a number of at least 1 for each of the {len(widths)} blocks, not {list(depths)}"
+            )
         self.places = [1] * len(widths) if places is None else list(places)
         if len(self.places) != len(widths) or min(self.places) < 1:
             raise UserError(
@@ -60,7 +68,10 @@ class Compact(nn.Module):
         if side < 1:
             raise UserError(f"{len(widths)} blocks halve an image of {image_size} pixels to nothing; use fewer widths")
         self.blocks = nn.Sequential(
-            *(_block(before, after) for before, after in zip([channels, *widths[:-1]], widths, strict=True))
+            *(
+                _block(before, after, depth)
+                for before, after, depth in zip([channels, *widths[:-1]], widths, depths, strict=True)
+            )
         )
         self.average = average
         self.embed = nn.Linear(widths[-1] * (1 if average else side * side), embedding_size)
@@ -113,10 +124,10 @@ class Compact(nn.Module):
         return embeddings if self.radius is None else self.radius * F.normalize(embeddings.float(), dim=1)
 
 
-def _block(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
+def _block(before: int, after: int, depth: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for number in range(depth):
+        layers.append(nn.Conv2d(after if number else before, after, 3, padding=1, bias=False))
+        layers.extend([] if number else [nn.MaxPool2d(2)])
+        layers.extend([nn.BatchNorm2d(after), nn.ReLU(inplace=True)])
+    return nn.Sequential(*layers)

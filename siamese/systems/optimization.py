@@ -39,11 +39,63 @@ class OneCycle(Optimization):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=True)
-        # torch divides by the length of the rise, warmup * steps - 1, which must not be 0.
-        rise = 0.0 if self.warmup * steps == 1 else self.warmup
-        schedule = _Cycle(optimizer, self.lr, total_steps=steps, pct_start=rise)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return _in_one_cycle(torch.optim.AdamW(groups, lr=self.lr, fused=True), [self.lr] * 2, self.warmup, steps)
+
+
+class Muon(Optimization):
+    """Muon for the network's weights but those of its first layer, AdamW for everything else, one cycle of both rates.
+
+    Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") steps along the momentum made
+    orthogonal, a convolution's taken as a matrix of one row an output channel. Both have Nesterov's momentum. The
+    implementation is timm's.
+
+    Args:
+        lr: the highest rate of Muon: the size of a step's singular values, for a weight with no more rows than columns.
+        others_lr: the highest rate of AdamW.
+        weight_decay: for weights; biases and norms have none.
+        momentum: of Muon; that of AdamW falls from 0.95 to 0.85 while the rates rise, and rises again while they fall.
+        warmup: share of the training in which the rates rise.
+    """
+
+    def __init__(
+        self,
+        lr: float = 0.03,
+        others_lr: float = 4e-3,
+        weight_decay: float = 1e-2,
+        momentum: float = 0.95,
+        warmup: float = 0.25,
+    ) -> None:
+        self.lr, self.others_lr, self.weight_decay = lr, others_lr, weight_decay
+        self.momentum, self.warmup = momentum, warmup
+
+    def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
+        """``module`` has a ``network``. Raises UserError where that has no weights beside its first layer's."""
+        import timm.optim  # takes seconds, which nothing else should wait for
+
+        weights = [p for p in module.get_submodule("network").parameters() if p.requires_grad and p.ndim > 1][1:]
+        if not weights:
+            raise UserError("Muon moves the weights of hidden layers, and this network has none; use OneCycle")
+        by_muon = {id(p) for p in weights}
+        others = [p for p in module.parameters() if p.requires_grad and id(p) not in by_muon]
+        by_adam = {"use_fallback": True, "lr": self.others_lr}
+        groups = [
+            # timm hands to AdamW what is too small or too long a matrix to be made orthogonal.
+            {"params": weights, "weight_decay": self.weight_decay, "fallback_lr_scale": self.others_lr / self.lr},
+            {"params": [p for p in others if p.ndim > 1], "weight_decay": self.weight_decay, **by_adam},
+            {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, **by_adam},
+        ]
+        optimizer = timm.optim.Muon(
+            groups, lr=self.lr, momentum=self.momentum, nesterov=True, adjust_lr_fn="original", betas=(0.9, 0.999)
+        )
+        return _in_one_cycle(optimizer, [self.lr, self.others_lr, self.others_lr], self.warmup, steps)
+
+
+def _in_one_cycle(optimizer: Optimizer, highest: list[float], warmup: float, steps: int) -> dict[str, Any]:
+    """The rates of its groups rise to the ``highest`` in the ``warmup`` share of the steps, and fall to nothing in the rest."""
+    # torch divides by the length of the rise, warmup * steps - 1, which must not be 0.
+    rise = 0.0 if warmup * steps == 1 else warmup
+    schedule = _Cycle(optimizer, highest, total_steps=steps, pct_start=rise)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class _Cycle(OneCycleLR):

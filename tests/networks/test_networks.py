@@ -152,3 +152,22 @@ def test_an_averaging_network_has_one_weight_for_all_positions():
     with torch.no_grad():
         here, there = network(image)
     torch.testing.assert_close(here, there)
+
+
+def test_blocks_of_several_convolutions():
+    """One before the pool, the others after it, each with its norm: 48 -> 24 -> 12 -> 6."""
+    network = Compact((4, 6, 8), 5, image_size=48, depths=(1, 3, 2))
+    sides = []
+    for layer in network.blocks.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(lambda _, __, output: sides.append(tuple(output.shape[1:])))
+    assert network(torch.rand(2, 1, 48, 48)).shape == (2, 5)
+    assert sides == [(4, 48, 48), (6, 24, 24), (6, 12, 12), (6, 12, 12), (8, 12, 12), (8, 6, 6)]
+    assert network.embed.in_features == 8 * 6 * 6
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) == len(sides)
+
+
+@pytest.mark.parametrize("depths", [(1, 2), (1, 0, 1)])
+def test_depths_that_make_no_sense(depths):
+    with pytest.raises(UserError, match="depths has a number of at least 1 for each of the 3 blocks"):
+        Compact((4, 6, 8), 5, depths=depths)

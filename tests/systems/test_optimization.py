@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from siamese.errors import UserError
 from siamese.losses import Binary, Contrastive
 from siamese.networks import Compact
 from siamese.similarity import WeightedL1
 from siamese.systems import Siamese
-from siamese.systems.optimization import SGD, LayerOptions, LayerwiseSGD, OneCycle
+from siamese.systems.optimization import SGD, LayerOptions, LayerwiseSGD, Muon, OneCycle
 
 
 class Small(nn.Module):
@@ -97,7 +97,7 @@ def test_unknown_layer_names_the_layers():
         LayerwiseSGD(layers={"similarity": LayerOptions(lr=1.0)}).configure(system, 10, 2)
 
 
-@pytest.mark.parametrize("optimization", [OneCycle(), LayerwiseSGD()], ids=["cycle", "sgd"])
+@pytest.mark.parametrize("optimization", [OneCycle(), LayerwiseSGD(), Muon()], ids=["cycle", "sgd", "muon"])
 def test_every_parameter_is_trained_once(optimization):
     """Also where layers share the last part of their name, as those of blocks do."""
     system = Siamese(Compact((2, 3, 4), 5, image_size=8), Binary())
@@ -173,3 +173,45 @@ def test_a_prolonged_training_goes_on_at_the_rate_of_its_new_length():
     history(stopped, 4, "lr")
     prolonged["lr_scheduler"].load_state_dict(stopped["lr_scheduler"].state_dict())
     assert history(prolonged, 4, "lr")[1:] == pytest.approx([0.1875, 0.125, 0.0625])
+
+
+FIRST = 1.95  # the first step of AdamW with Nesterov's momentum, in rates: 1 + the momentum
+
+
+def stepped(optimization: Muon, system: Siamese) -> dict[str, Tensor]:
+    """What one step, at the rates a training begins with, adds to each parameter that has a gradient by chance."""
+    optimizer = optimization.configure(system, 10, 1)["optimizer"]
+    before = {name: p.detach().clone() for name, p in system.named_parameters()}
+    for parameter in system.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    return {name: p.detach() - before[name] for name, p in system.named_parameters()}
+
+
+def test_muon_makes_the_steps_of_hidden_weights_orthogonal_and_adamw_takes_the_rest():
+    torch.manual_seed(0)
+    system = Siamese(Compact((6, 8, 12), 5, image_size=8), Binary())
+    optimization = Muon(lr=0.5, others_lr=0.01, weight_decay=0.0)
+    start = 1 / 25  # of the highest rate, where one cycle begins
+    hidden = {"network.blocks.1.0.weight", "network.blocks.2.0.weight", "network.embed.weight"}
+    for name, change in stepped(optimization, system).items():
+        if name in hidden:
+            values = torch.linalg.svdvals(change.flatten(1)) / (0.5 * start)
+            assert 0.6 < values.min() <= values.max() < 1.3, name
+        else:
+            torch.testing.assert_close(
+                change.abs(), torch.full_like(change, 0.01 * start * FIRST), rtol=1e-3, atol=1e-6
+            )
+
+
+def test_what_muon_cannot_make_orthogonal_learns_at_the_rate_of_the_rest():
+    system = Siamese(Compact((6, 8), 2, image_size=8), Contrastive())
+    change = stepped(Muon(lr=0.5, others_lr=0.01, weight_decay=0.0), system)["network.embed.weight"]
+    torch.testing.assert_close(change.abs(), torch.full_like(change, 0.01 / 25 * FIRST), rtol=1e-3, atol=1e-6)
+
+
+def test_muon_tells_a_network_without_hidden_layers():
+    system = Siamese(Compact((6, 8), 5, image_size=8), Contrastive())
+    system.network = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+    with pytest.raises(UserError, match="use OneCycle"):
+        Muon().configure(system, 10, 1)
