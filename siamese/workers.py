@@ -48,6 +48,9 @@ def each_done(do: Callable[..., None], jobs: Sequence[Job], workers: int) -> Ite
                 child.kill()  # what it was doing is done again later
             for child in own:
                 child.join()
+                # The pool joins them as well, and only one of the two sees the end; the other finds it noted a moment later.
+                while child.is_alive():
+                    time.sleep(0.01)
             if isinstance(error, BrokenProcessPool):
                 raise UserError("a worker was killed, maybe for want of memory; take fewer --workers") from error
             raise
