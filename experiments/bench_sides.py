@@ -5,11 +5,11 @@
     python experiments/bench_sides.py   # without the other hot paths
 
 Each way runs in a process of its own on the CPU, with all cores, on the same networks: the paper's (``koch``, 105x105) and
-the compact one (35x35). A step takes 128 images either way.
+the compact one (48x48).
 
 ours   What ``make train-omniglot`` runs: rows gathered from a table in memory and distorted together, every image forwarded
-       once, bfloat16 autocast where the hardware has it, the loss of all 8,128 pairs: that of experiments/omniglot.yaml
-       for the compact network, binary cross-entropy for the paper's.
+       once, bfloat16 autocast where the hardware has it, the loss of all pairs of the batch: that of experiments/omniglot.yaml
+       and its 512 images a step for the compact network, binary cross-entropy and 128 images for the paper's.
 plain  ``bench_plain.py``: 64 explicit pairs a step, each image decoded from its file and distorted by itself, two forwards,
        float32; images loaded by the training process (0 workers) and by as many more as there are cores, as tutorials do.
 
@@ -57,6 +57,7 @@ RATES = {
     "koch": 6e-5,
     "compact": 1e-3,
 }  # of plain Adam: what tutorials take for the paper's network, and Adam's default
+PLAIN_PAIRS = 64  # of a plain step
 MEASURES = {
     "images_per_second": "images/s",
     "pairs_per_second": "pairs/s whose loss is taken",
@@ -120,10 +121,12 @@ def measured(task: Task) -> dict[str, Any]:
 def _tasks(network: str, source: DataSet, files: str, **race: Any) -> dict[str, Task]:
     config = recipe(network, source)
     sampler = config["data"]["sampler"]["init_args"]
-    images = sampler["classes"] * sampler["shots"]
+    images = {True: sampler["classes"] * sampler["shots"], False: 2 * PLAIN_PAIRS}
     loading = {OURS: 0} | {f"plain, {workers} workers": workers for workers in (0, os.cpu_count() or 1)}
     return {
-        way: Task("ours" if way == OURS else "plain", config, files, images, RATES[network], workers, **race)
+        way: Task(
+            "ours" if way == OURS else "plain", config, files, images[way == OURS], RATES[network], workers, **race
+        )
         for way, workers in loading.items()
     }
 

@@ -22,7 +22,7 @@ from siamese.errors import UserError
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.report import GENERATED
-from siamese.run import best_precision, loggers, make_run_folder
+from siamese.run import best_precision, keep_freed_memory, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
 
 
@@ -195,6 +195,7 @@ def run_command(arguments: list[str], command: type[Command] = Command) -> Comma
     )
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
     return command(
         Siamese,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import os
 import platform
 import shutil
@@ -96,6 +97,18 @@ def best_precision() -> str:
     # torch has no public question for it; without an answer, float32.
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return "bf16-mixed" if native() else "32-true"
+
+
+def keep_freed_memory() -> None:
+    """Let this process reuse the memory that a training step frees, for the next step.
+
+    glibc gives large blocks back to the system at once, and every page of them is cleared and mapped anew when it is asked
+    for again: up to a fifth of a step on a CPU. Elsewhere than with glibc nothing changes.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-4, 0)  # M_MMAP_MAX: no block by itself
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: nothing of the heap goes back
 
 
 def loggers(folder: Path, experiment: str, wandb: bool) -> list[Logger]:

@@ -28,6 +28,7 @@ PUBLISHED = {
     "Bayesian program learning (Lake et al. 2015)": 0.967,
     "Attentive recurrent comparators (Shyam et al. 2017)": 0.985,
 }
+NETWORK = "this network"
 VALIDATION, SAMPLED = 1, 2  # streams of random numbers: choosing and reporting draw different episodes
 BASELINE_EPISODES = 20  # as many as there are official runs; Modified Hausdorff is slow
 
@@ -101,7 +102,8 @@ class OneShot(Evaluator):
             section["official"] = self._official(earned)
             self.pictures["runs.png"] = run_bars(earned.mean(dim=1).tolist(), "Accuracy of the 20 official runs")
         section["per_group"] = _per_group(table, shown, earned)
-        self.results = {"one_shot": section, "baselines": self._baselines(table, shown, data.official is not None)}
+        baselines = self._baselines(table, shown, data.official is not None)
+        self.results = {"one_shot": section, "baselines": baselines, **_methods(section, baselines)}
         bars = {name: (each["accuracy"], each["low"], each["high"]) for name, each in section["per_group"].items()}
         self.pictures["groups.png"] = group_bars(bars, "One-shot accuracy by alphabet")
         self._draw_trials(table, shown, scores, earned, "run" if data.official else "episode")
@@ -144,6 +146,20 @@ class OneShot(Evaluator):
         self.pictures["one_trial.png"] = trial(
             shown, f"{episodes.n_way}-way one-shot: which of these is the same character?"
         )
+
+
+def _methods(section: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures that a study puts together over its seeds."""
+    figures = {
+        f"{each['protocol']} {each['n_way']}-way {each['k_shot']}": each["accuracy"] for each in section["sampled"]
+    }
+    drawn = section["sampled"][0]
+    how = f"{drawn['episodes']:,} sampled episodes of each kind"
+    if "official" not in section:
+        return {"methods": {NETWORK: figures}, "methods_how": how}
+    measured = {each["name"]: {"official": each["accuracy"]} for each in baselines if each["source"] != "published"}
+    network = {"official": section["official"]["accuracy"], **figures}
+    return {"methods": {NETWORK: network, **measured}, "methods_how": f"{section['official']['how']}; {how}"}
 
 
 def _per_group(table: Table, episodes: Episodes, earned: Tensor) -> dict[str, dict[str, float]]:

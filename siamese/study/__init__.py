@@ -148,9 +148,12 @@ def carry_out(runs: list[Run], workers: int) -> None:
 
 def headline(results: dict[str, Any]) -> str:
     """The one figure of a run that the progress bar shows."""
+    if official := (results.get("one_shot") or {}).get("official"):
+        return f"{official['accuracy']:.2%}"
     for figures in (results.get("methods") or {}).values():
-        if "exact_match" in figures:
-            return f"exact match {figures['exact_match']:.2%}"
-        return f"EER {figures['eer']:.1%}" if "eer" in figures else f"accuracy {figures['accuracy']:.2%}"
-    official = (results.get("one_shot") or {}).get("official")
-    return f"{official['accuracy']:.2%}" if official else "done"
+        for key, name in (("exact_match", "exact match"), ("accuracy", "accuracy")):
+            if key in figures:
+                return f"{name} {figures[key]:.2%}"
+        if "eer" in figures:
+            return f"EER {figures['eer']:.1%}"
+    return "done"

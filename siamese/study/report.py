@@ -13,7 +13,7 @@ import numpy as np
 
 import siamese
 from siamese.report.page import encoded_pictures, rendered, write_page
-from siamese.report.text import novelty_lines
+from siamese.report.text import interval, novelty_lines, percent
 from siamese.study import Run, file_name
 from siamese.study.summary import summary
 
@@ -30,6 +30,11 @@ FIGURES = {
     "5-way": ("5-way one-shot", 1),
     "10-way": ("10-way", 1),
     "20-way": ("20-way", 1),
+    "official": ("official runs", 2),
+    # What is left says its kind and nothing else, as in "within 20-way 1": 20-way one-shot within an alphabet.
+    **{
+        key: (key, 2) for n in (20, 10, 5) for k in (1, 5) for p in ("within", "across") for key in [f"{p} {n}-way {k}"]
+    },
 }
 
 
@@ -67,10 +72,11 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
             pictures[f"roc_{stem}"] = curves(arm)
             pictures[f"splits_{stem}"] = splits(arm)
     accuracies = {
-        arm["name"]: figures["accuracy"]["values"]
+        arm["name"]: figures[key]["values"]
         for arm in results["arms"]
-        for figures in arm["methods"].values()
-        if "accuracy" in figures
+        for figures in list(arm["methods"].values())[:1]  # the network stands first
+        for key in ("accuracy", "official")
+        if key in figures
     }
     if accuracies:
         pictures["accuracy"] = trainings(accuracies)
@@ -88,6 +94,7 @@ def report(runs: list[Run], folder: Path, experiment: str, command: str, seconds
         columns=_titles(results["arms"]),
         of_a_run=OF_A_RUN,
         file_name=file_name,
+        official_line=official_line,
         pictures=encoded_pictures(folder / "pictures"),
     )
     path = write_page(folder / "report.html", page)
@@ -145,6 +152,14 @@ def _shown(figure: dict[str, Any] | None, decimals: int | None) -> str:
     return f"{unit * figure['mean']:.{places}f}{spread}"
 
 
+def official_line(found: dict[str, Any]) -> str:
+    """The official runs of an arm beyond their mean."""
+    return (
+        f"Official runs: worst seed {percent(found['worst'])} %, best {percent(found['best'])} %; Wilson 95 % of "
+        f"{found['trials']} trials at the mean: {interval(found)} %"
+    )
+
+
 def table(arms: list[dict[str, Any]]) -> str:
     """The study as plain text for a terminal."""
     lines = []
@@ -155,6 +170,8 @@ def table(arms: list[dict[str, Any]]) -> str:
         lines.append("  " + "".join([f"{'':<{width}}", *(f"{title:>16}" for title in _titles(arms))]))
         rows = _rows(arm, _columns(arms))
         lines += ["  " + "".join([f"{name:<{width}}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
+        if found := arm["official"]:
+            lines.append(f"  {official_line(found)}")
         if arm["compared"]:
             lines += wrap(arm["compared"], 120, initial_indent="  ", subsequent_indent="  ")
         if found := arm["tutorial"]:

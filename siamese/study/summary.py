@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from siamese.evaluation.intervals import wilson
 from siamese.report import read_metrics
 from siamese.report.labels import comparison
 from siamese.study import Run
@@ -36,6 +37,7 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
                 "compared": comparison(*(each.get("labels") or {} for each in found)),
                 "published": mine[0].arm.published,
                 "validation": _validation(mine),
+                "official": _official(found),
             }
         )
     return arms
@@ -59,6 +61,17 @@ def _validation(runs: list[Run]) -> dict[str, list[float]] | None:
     if not (steps := sorted(set.intersection(*map(set, each)))):
         return None
     return {"step": steps, "exact_match": [statistics.fmean(one[step] for one in each) for step in steps]}
+
+
+def _official(found: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of the official runs: the ``worst`` and the ``best`` seed, and Wilson's interval, ``low`` and ``high``, at the mean. All
+    seeds answer the same trials, so the interval is that of the trials of one. None where there are no official runs."""
+    each = [results["one_shot"]["official"] for results in found if "official" in results.get("one_shot", {})]
+    if not each:
+        return None
+    accuracies, trials = [one["accuracy"] for one in each], each[0]["trials"]
+    low, high = wilson(statistics.fmean(accuracies) * trials, trials)
+    return {"worst": min(accuracies), "best": max(accuracies), "low": low, "high": high, "trials": trials}
 
 
 def _tutorial(found: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -181,7 +181,8 @@ class FewShotData(pl.LightningDataModule):
         return Batch(images, split, index.labels, index.pairs)
 
     def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """Up to 40 more batches drawn and distorted as in training, without what is of ``extra``; the same at every call.
+        """Up to 40 more batches, but not more than 20,480 images, drawn and distorted as in training, without what is of
+        ``extra``; the same at every call.
 
         Yields:
             images ``float [B, C, H, W]`` in [0, 1], labels ``int64 [B]``, both on the device.
@@ -189,7 +190,7 @@ class FewShotData(pl.LightningDataModule):
         whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
         if whole.labels.ndim > 2:
             raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
-        for step in range(min(40, len(whole.rows))):
+        for step in range(min(40, max(1, 20480 // whole.rows.shape[1]), len(whole.rows))):
             own = whole.rows[step] < len(self.table("train"))
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
             yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels

@@ -107,6 +107,23 @@ def test_fitting_uses_the_batch_norms_of_use_and_leaves_the_mode(training):
         torch.testing.assert_close(value, norms[name], rtol=0, atol=0)
 
 
+def test_what_teaches_can_be_whitened_in_place_of_the_features():
+    torch.manual_seed(0)
+    own = Compact((4, 8), 5, image_size=16)
+    network = Whitened(own, shrinkage=1e-6, of="embedding").eval()
+    assert (network.embedding_size, network.head_size, network.feature_size) == (5, 5, 12)
+    images, labels = torch.rand(60, 1, 16, 16), torch.arange(6).repeat_interleave(10)
+    network.fit([(images, labels)], [images])
+    with torch.no_grad():
+        white = network.whiten(own(images))
+        torch.testing.assert_close(network(images), nn.functional.normalize(white, dim=1))
+        torch.testing.assert_close(network.features(images), own.features(images))
+    inner = white - torch.stack([white[labels == each].mean(0) for each in labels.unique()])[labels]
+    torch.testing.assert_close(inner.T @ inner / 54, torch.eye(5), atol=1e-2, rtol=0)
+    assert Whitened(own).feature_size == 0, "they are its embedding"
+    assert Whitened(Koch(), of="embedding").feature_size == 0, "it has none"
+
+
 def test_what_it_cannot_do():
     with pytest.raises(UserError, match="Koch has no features"):
         Whitened(Koch())
