@@ -35,7 +35,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters sweep demo test lint bench bench-active clean
+.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters record sweep demo test lint bench bench-active clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ train-multilabel: .venv/.installed ## several labels an image: CIFAR-10 tiles, t
 
 train-posters: .venv/.installed ## the genres of movie posters, three networks [SEEDS=1 WORKERS=2 RESUME=1 ARGS=…]
 	.venv/bin/python -m siamese study experiments/posters_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
+
+record: .venv/.installed ## the Omniglot record: five seeds each, mean, worst and best [SEEDS=1 RESUME=1 STRICT=1 ARGS=…]
+	.venv/bin/python -m siamese study experiments/omniglot_study.yaml $(strip $(FLAGS) $(LARGE)) $(ARGS)
 
 sweep: .venv/.installed ## search options on validation images by Optuna [TRIALS=20 WORKERS=2 STRICT=1 SWEEP=… ARGS=…]
 	.venv/bin/python -m siamese sweep $(SWEEP) $(strip $(SEARCH)) $(ARGS)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from siamese.augment import Affine, Cutout, Light
 from siamese.datasets.base import DataSet, Splits, preprocessing_entry
@@ -17,10 +17,11 @@ from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sample
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
 from siamese.sampling.tiles import SIDE, tile_targets, tiled
-from siamese.systems.streams import RowBatch, RowStream, SplitStream
+from siamese.systems.streams import RowBatch, RowStream, SplitStream, loader
 from siamese.tables import Table, joined
 
 AUGMENT = 1  # the stream of random numbers that augmentation draws from; sampling has the plain one
+MOST_VIEWS = 20480
 VIEWS = 2**32 - 2  # stands for the epoch, and the process, in the seeds of further batches
 
 
@@ -181,7 +182,7 @@ class FewShotData(pl.LightningDataModule):
         return Batch(images, split, index.labels, index.pairs)
 
     def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """Up to 40 more batches, but not more than 20,480 images, drawn and distorted as in training, without what is of
+        """Up to 40 more batches, at most ``MOST_VIEWS`` images, drawn and distorted as in training, without what is of
         ``extra``; the same at every call.
 
         Yields:
@@ -190,7 +191,7 @@ class FewShotData(pl.LightningDataModule):
         whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
         if whole.labels.ndim > 2:
             raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
-        for step in range(min(40, max(1, 20480 // whole.rows.shape[1]), len(whole.rows))):
+        for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
             own = whole.rows[step] < len(self.table("train"))
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
             yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
@@ -219,10 +220,10 @@ class FewShotData(pl.LightningDataModule):
             done = trainer.fit_loop.epoch_loop.batch_progress.current
             place = lambda: (trainer.current_epoch, done.ready)  # noqa: E731
             stream = BatchStream(draw, place, trainer.global_rank, trainer.world_size)
-        return _loader(SplitStream(split, stream))
+        return loader(SplitStream(split, stream))
 
     def _rows(self, split: str) -> DataLoader:
-        return _loader(RowStream(split, self.images(split), self.eval_batch))
+        return loader(RowStream(split, self.images(split), self.eval_batch))
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
         """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once, where that has room for it."""
@@ -240,11 +241,6 @@ class FewShotData(pl.LightningDataModule):
 
     def _drawing(self, device: torch.device, *key: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(generator(self.seed, *key, AUGMENT).initial_seed())
-
-
-def _loader(batches: IterableDataset) -> DataLoader:
-    """A loader of what comes in batches. A generator of its own keeps it from drawing from the one that dropout draws from."""
-    return DataLoader(batches, batch_size=None, generator=torch.Generator())
 
 
 def _has_room(device: torch.device, images: Tensor) -> bool:

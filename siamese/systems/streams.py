@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from siamese.sampling.batches import BatchStream, IndexBatch
 
@@ -43,3 +43,8 @@ class SplitStream(IterableDataset):
 
     def __iter__(self) -> Iterator[tuple[str, IndexBatch]]:
         return ((self.split, batch) for batch in self.stream)
+
+
+def loader(batches: IterableDataset) -> DataLoader:
+    """A loader of what comes in batches. A generator of its own keeps it from drawing from the one that dropout draws from."""
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())

@@ -231,6 +231,13 @@ def test_views_are_further_training_batches_the_same_at_every_call(tiny, make_ta
     assert torch.equal(originals, data.table("train").resized(28).images / 255)
 
 
+@pytest.mark.parametrize(("most", "batches"), [(59, 2), (60, 3), (5, 1)])
+def test_views_are_not_more_images_than_suffice(most, batches, tiny, monkeypatch):
+    data = ready(tiny, sampler=ClassBatches(5, 4, groups=None, steps=7))
+    monkeypatch.setattr("siamese.systems.data.MOST_VIEWS", most)
+    assert len(list(data.views(torch.device("cpu")))) == batches, "of 20 images each; one there must be"
+
+
 def test_without_augmentation_images_stay_as_they_are(tiny):
     data = ready(tiny, augment=None)
     rows = torch.arange(4)
