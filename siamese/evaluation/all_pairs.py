@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siamese.evaluation.evaluator import Evaluator
+from siamese.evaluation.evaluator import NETWORK, Evaluator
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.evaluation.subspaces import subspaces
 from siamese.evaluation.verification import roc
@@ -18,7 +18,6 @@ from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 from siamese.tables import concatenated
 
-NETWORK = "this network"
 FARS = torch.logspace(-3, 0, 61, dtype=torch.float64)  # where curves of several runs are averaged
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamese.evaluation.baselines import pixel_baselines
-from siamese.evaluation.evaluator import Evaluator, visible
+from siamese.evaluation.evaluator import NETWORK, Evaluator, visible
 from siamese.evaluation.intervals import mean_interval, wilson
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.plots import group_bars, run_bars
@@ -28,7 +28,6 @@ PUBLISHED = {
     "Bayesian program learning (Lake et al. 2015)": 0.967,
     "Attentive recurrent comparators (Shyam et al. 2017)": 0.985,
 }
-NETWORK = "this network"
 VALIDATION, SAMPLED = 1, 2  # streams of random numbers: choosing and reporting draw different episodes
 BASELINE_EPISODES = 20  # as many as there are official runs; Modified Hausdorff is slow
 

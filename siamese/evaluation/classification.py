@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 
 from siamese.errors import UserError
-from siamese.evaluation.evaluator import Evaluator, visible
+from siamese.evaluation.evaluator import NETWORK, Evaluator, visible
 from siamese.evaluation.intervals import wilson
 from siamese.plots.classification import confusion_matrix, mistakes
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
-
-NETWORK = "this network"
 
 
 class Classification(Evaluator):

@@ -14,6 +14,7 @@ from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 from siamese.tables import Table
 
+NETWORK = "this network"  # among the methods of a report
 EMPTY = 16  # pixels below it are paper
 
 

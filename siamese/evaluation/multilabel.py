@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from siamese.errors import UserError
-from siamese.evaluation.evaluator import Evaluator, visible_images
+from siamese.evaluation.evaluator import NETWORK, Evaluator, visible_images
 from siamese.evaluation.intervals import wilson
 from siamese.evaluation.labels import (
     average_precisions,
@@ -31,7 +31,7 @@ from siamese.plots.labels import label_bars, label_sheet
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 
-NETWORK, BASE_RATES, HANDMADE, FROZEN = "this network", "base rates", "hand-made features", "frozen"
+BASE_RATES, HANDMADE, FROZEN = "base rates", "hand-made features", "frozen"
 AT_HALF, AT_ONE, AT_EACH, LIKELIEST = "at 0.5", "at one threshold", "at a threshold a label", "the likeliest set"
 SHOWN = 24  # images of the sheet
 DRAWS = 200  # bootstrap samples
