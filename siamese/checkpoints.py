@@ -32,7 +32,7 @@ class Checkpoint:
     def config_for(self, command: str) -> str:
         """The configuration it was trained with, as YAML for another command of the command line."""
         config = yaml.safe_load(self.about["config"])
-        for key in ("ckpt_path", "resume", "weights_only"):
+        for key in ("ckpt_path", "resume", "weights_only", "folder"):  # its own folder keeps what its training found
             config.pop(key, None)
         config["data"].pop("seed", None)  # follows seed_everything
         return yaml.safe_dump(config)

@@ -50,7 +50,10 @@ def test_a_run_leaves_what_was_promised(trained):
     assert results["train_seconds"] > 0
     assert results["checkpoint"] == "checkpoints/best.ckpt"
     assert "official" not in results["one_shot"]
-    (sampled, _) = results["one_shot"]["sampled"]
+    (sampled, across) = results["one_shot"]["sampled"]
+    assert results["methods"] == {
+        "this network": {"within 5-way 1": sampled["accuracy"], "across 5-way 1": across["accuracy"]}
+    }
     assert sampled["low"] <= sampled["accuracy"] <= sampled["high"]
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     assert not any(row["source"] == "published" for row in results["baselines"])

@@ -91,6 +91,14 @@ def test_the_mean_of_results_is_taken_of_every_fraction():
     assert mean_of(found) == {"how": "a", "images": 3, "bars": [0.1], "novel": {"x": {"auroc": 0.625}}}
 
 
+def test_another_look_at_a_run_leaves_what_its_training_found(study, tmp_path):
+    run = study / "runs" / "tiny-glyphs" / "latest" / "leaking/seed-00"
+    before = (run / "results.json").read_bytes(), (run / "report.html").read_bytes()
+    assert main(["evaluate", "--checkpoint", str(run / "checkpoints/best.ckpt"), "--runs", str(tmp_path)]) == 0
+    assert ((run / "results.json").read_bytes(), (run / "report.html").read_bytes()) == before
+    assert list(tmp_path.glob("tiny-glyphs/*-test/results.json"))
+
+
 def test_resuming_does_only_what_is_missing(study):
     folder = study / "runs" / "tiny-glyphs" / "latest"
     kept, missing = folder / "plain-one/seed-00/results.json", folder / "plain-one/seed-01/results.json"

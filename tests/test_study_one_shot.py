@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from siamese.evaluation import benchmark
 from siamese.study import Arm, Run, headline
-from siamese.study.report import report, table
+from siamese.study.report import FIGURES, report, table
 from siamese.study.summary import summary
 
 
@@ -36,6 +37,23 @@ def runs(tmp_path) -> list[Run]:
         (run.folder / "metrics.csv").write_text("epoch,step,train/loss\n0,9,1.0\n")
         made.append(run)
     return made
+
+
+def test_methods_are_the_network_and_what_was_measured_beside_it():
+    drawn = {"protocol": "within", "n_way": 20, "k_shot": 5, "accuracy": 0.95, "episodes": 1000}
+    section = {"sampled": [drawn], "official": {"accuracy": 0.98, "how": "20 runs"}}
+    beside = [
+        {"name": "pixels", "accuracy": 0.2, "source": "measured here on these runs"},
+        {"name": "humans", "accuracy": 0.955, "source": "published"},
+    ]
+    with_runs = benchmark._methods(section, beside)
+    network = {"official": 0.98, "within 20-way 5": 0.95}
+    assert with_runs["methods"] == {"this network": network, "pixels": {"official": 0.2}}
+    assert with_runs["methods_how"] == "20 runs; 1,000 sampled episodes of each kind"
+    # What pixels reach on a few sampled episodes is not beside what the network reaches on all of them.
+    without = benchmark._methods({"sampled": [drawn]}, beside)["methods"]
+    assert without == {"this network": {"within 20-way 5": 0.95}}
+    assert set(network) <= set(FIGURES)
 
 
 def test_worst_best_and_the_interval_of_one_seeds_trials(runs):

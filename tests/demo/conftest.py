@@ -78,9 +78,11 @@ def models(tmp_path_factory, omniglot) -> tuple[Digits, OneShot]:
     classes = {"class_path": "siamese.evaluation.Classification"}
     digits = trained(runs / "mnist", "mnist.yaml", "--trainer.max_epochs", "2", only, json.dumps([classes]))
     pairs = {"class_path": "siamese.evaluation.Verification", "init_args": {"pairs": 2000, "bootstrap": 0}}
-    short = ("--trainer.max_epochs", "1", "--data.sampler.steps", "80", "--checkpoint.monitor", "val/auc")
+    short = ("--trainer.max_epochs", "1", "--data.sampler.steps", "60", "--data.sampler.classes", "128")
     few = ("--data.source.val", '["Angelic", "Keble", "Oriya"]', "--data.source.test", '["Atlantean"]')
-    one_shot = trained(runs / "omniglot", "omniglot.yaml", *short, *few, only, json.dumps([pairs]))
+    one_shot = trained(
+        runs / "omniglot", "omniglot.yaml", *short, *few, "--checkpoint.monitor", "val/auc", only, json.dumps([pairs])
+    )
     return Digits(digits), OneShot(one_shot)
 
 
