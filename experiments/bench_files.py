@@ -34,6 +34,8 @@ def recipe(network: str, source: DataSet) -> dict[str, Any]:
     """``model`` and ``data`` of experiments/omniglot.yaml, whose network is the ``compact`` one; for ``koch`` network,
     loss and resolution of the paper, and 128 images a batch, which are as much work as thousands of the compact one's."""
     config = yaml.safe_load(YAML.read_text())
+    # Without its whitening, which is fitted when it is validated.
+    config["model"]["network"] = config["model"]["network"]["init_args"]["network"]
     if isinstance(source, Glyphs):
         config["data"]["source"] = {"class_path": "siamese.datasets.glyphs.Glyphs"}
     if network == "koch":

@@ -22,7 +22,7 @@ from siamese.errors import UserError
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.report import GENERATED
-from siamese.run import best_precision, keep_freed_memory, loggers, make_run_folder
+from siamese.run import best_precision, freed_memory_kept, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
 
 
@@ -195,17 +195,17 @@ def run_command(arguments: list[str], command: type[Command] = Command) -> Comma
     )
     warnings.filterwarnings("ignore", message=f".*({does_not_apply})")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow a CPU down several times
-    return command(
-        Siamese,
-        FewShotData,
-        args=[re.sub(r"^--data\.root\b", "--data.source.init_args.root", each) for each in arguments],
-        seed_everything_default=0,
-        parser_class=Parser,
-        save_config_kwargs={"overwrite": True},
-        trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10},
-    )
+    with freed_memory_kept():
+        return command(
+            Siamese,
+            FewShotData,
+            args=[re.sub(r"^--data\.root\b", "--data.source.init_args.root", each) for each in arguments],
+            seed_everything_default=0,
+            parser_class=Parser,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10},
+        )
 
 
 def evaluate(arguments: list[str]) -> None:

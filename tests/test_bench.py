@@ -157,7 +157,7 @@ def test_it_prints_tables_and_leaves_pictures(bench, monkeypatch, tmp_path, caps
     folder = bench.sides.main(bench.sides.parsed(["--race", "--out", str(tmp_path), "--limit", "2", "--target", "0.7"]))
     assert [(task.way, task.workers) for task in asked[-2:]] == [("ours", 0), ("plain", 2)]  # the better of the two
     assert [(task.target, task.limit) for task in asked[-2:]] == [(0.7, 120)] * 2
-    assert [task.images for task in asked] == [128, 128, 128, 512, 128, 128, 512, 128]  # koch, compact, the race
+    assert [task.images for task in asked] == [128, 128, 128, 1024, 128, 128, 1024, 128]  # koch, compact, the race
     said = capsys.readouterr().out
     assert "| koch network | this project | plain, 0 workers | plain, 2 workers | ratio |" in said
     assert said.count("| images/s | 12.0 | 3.00 | 4.00 | 3.0× |") == 2

@@ -106,11 +106,13 @@ def test_fit_without_its_benchmark_keeps_the_weights_and_reports_nothing(tmp_pat
     assert not (run / "results.json").exists()
 
 
-def test_a_stopped_sweep_goes_on_as_if_it_never_stopped(swept, tmp_path, monkeypatch, capsys):
+def test_a_stopped_sweep_goes_on_as_if_it_never_stopped(swept, tmp_path, monkeypatch, capsys, request):
     """Ctrl-C within the second training; then a process that was killed has left a trial half done."""
     from siamese.sweep.trial import Reports
 
     path = write(tmp_path, *ONE_EPOCH)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     told = Reports.on_validation_end
 
     def second_is_interrupted(self, *arguments):
