@@ -121,12 +121,12 @@ def measured(task: Task) -> dict[str, Any]:
 def _tasks(network: str, source: DataSet, files: str, **race: Any) -> dict[str, Task]:
     config = recipe(network, source)
     sampler = config["data"]["sampler"]["init_args"]
-    images = {True: sampler["classes"] * sampler["shots"], False: 2 * PLAIN_PAIRS}
+    ours, plain = sampler["classes"] * sampler["shots"], 2 * PLAIN_PAIRS  # images of a step
     loading = {OURS: 0} | {f"plain, {workers} workers": workers for workers in (0, os.cpu_count() or 1)}
     return {
-        way: Task(
-            "ours" if way == OURS else "plain", config, files, images[way == OURS], RATES[network], workers, **race
-        )
+        way: Task("ours", config, files, ours, RATES[network], workers, **race)
+        if way == OURS
+        else Task("plain", config, files, plain, RATES[network], workers, **race)
         for way, workers in loading.items()
     }
 

@@ -44,7 +44,8 @@ def few_characters(monkeypatch, tmp_path):
     pack_posters(tmp_path / "mirror" / "posters")
     small = Glyphs(alphabets=5, characters=(20, 20))
     table = small.load()
-    digits = dataclasses.replace(Glyphs(alphabets=5, characters=(2, 2), drawers=80, size=28).load(), name="digits")
+    drawn = Glyphs(alphabets=5, characters=(2, 2), drawers=80, size=28).load()
+    digits = dataclasses.replace(drawn, name="digits", class_names=tuple("0123456789"))
     for source in (Glyphs, Omniglot):
         monkeypatch.setattr(source, "load", lambda self: table)
         monkeypatch.setattr(source, "split", lambda self, table: small_split(table))
@@ -115,6 +116,22 @@ def test_experiment(path, few_characters):
     found = json.loads(results.read_text())
     assert found["steps"] == 2
     assert 0 <= figure(found) <= 1
+
+
+def test_digits_are_asked_of_a_network_for_characters(few_characters):
+    runs, short = str(few_characters / "runs"), ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1"]
+    small = ["--data.sampler.classes", "32", "--trainer.accelerator", "cpu"]
+    folder = YAMLS[0].parent
+    assert (
+        main(["fit", "--config", str(folder / "omniglot.yaml"), "--runs", runs, "--benchmark", "false", *short, *small])
+        == 0
+    )
+    (best,) = few_characters.glob("runs/omniglot*/latest/checkpoints/best.ckpt")
+    overlay = str(folder / "mnist_one_shot.yaml")
+    assert main(["evaluate", "--checkpoint", str(best), "--config", overlay, "--runs", runs]) == 0
+    (results,) = few_characters.glob("runs/mnist-one-shot*/*-test/results.json")
+    found = json.loads(results.read_text())
+    assert (found["dataset"], found["one_shot"]["sampled"][0]["n_way"]) == ("digits", 10)
 
 
 def figure(found: dict) -> float:

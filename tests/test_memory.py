@@ -7,7 +7,6 @@ import sys
 import pytest
 
 FAULTS = """
-import contextlib
 import resource
 import torch
 from siamese.run import freed_memory_kept

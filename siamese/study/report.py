@@ -31,12 +31,10 @@ FIGURES = {
     "10-way": ("10-way", 1),
     "20-way": ("20-way", 1),
     "official": ("official runs", 2),
-    # What is left says its kind and nothing else, as in "within 20-way 1": 20-way one-shot within an alphabet.
-    **{
-        key: (key, 2) for n in (20, 10, 5) for k in (1, 5) for p in ("within", "across") for key in [f"{p} {n}-way {k}"]
-    },
 }
 
+
+KINDS = ("within ", "across ")  # the first words of kinds of sampled episodes
 
 # Pictures of one training that the study shows of each arm.
 OF_A_RUN = {
@@ -122,22 +120,29 @@ def validation_curves(arms: list[dict[str, Any]]) -> dict[str, tuple[np.ndarray,
 
 
 def _columns(arms: list[dict[str, Any]]) -> list[str]:
-    """The figures that were measured of any method."""
-    return [key for key in FIGURES if any(key in figures for arm in arms for figures in arm["methods"].values())]
+    """The figures that were measured of any method; sampled episodes last, which are called by their kind: "within 20-way 1" is
+    20-way one-shot within a group."""
+    measured = dict.fromkeys(key for arm in arms for figures in arm["methods"].values() for key in figures)
+    return [*(key for key in FIGURES if key in measured), *(key for key in measured if key.startswith(KINDS))]
+
+
+def _column(key: str) -> tuple[str, int | None]:
+    """Title and decimals."""
+    return FIGURES.get(key, (key, 2))
 
 
 def _titles(arms: list[dict[str, Any]]) -> list[str]:
-    return [FIGURES[key][0] for key in _columns(arms)]
+    return [_column(key)[0] for key in _columns(arms)]
 
 
 def _rows(arm: dict[str, Any], columns: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Each method with its figures as ``mean ± deviation``, of one seed without, a dash where one was not measured; then what
     others have published."""
     for name, figures in arm["methods"].items():
-        yield name, [_shown(figures.get(key), FIGURES[key][1]) for key in columns]
+        yield name, [_shown(figures.get(key), _column(key)[1]) for key in columns]
     for name, stated in arm["published"].items():
         given = {key: {"mean": value, "values": [value]} for key, value in stated.items()}
-        yield f"published: {name}", [_shown(given.get(key), FIGURES[key][1]) for key in columns]
+        yield f"published: {name}", [_shown(given.get(key), _column(key)[1]) for key in columns]
 
 
 def _seeds(arm: dict[str, Any]) -> str:
