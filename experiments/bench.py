@@ -27,7 +27,8 @@ from siamese.datasets.base import DataSet
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.losses import Binary
 from siamese.networks import Compact, Koch
-from siamese.run import best_precision, hardware
+from siamese.precision import best_precision
+from siamese.run import hardware
 from siamese.sampling.episodes import Episodes, sample_episodes
 from siamese.sampling.seeds import generator
 from siamese.similarity import Cosine, Similarity, WeightedL1

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
 from siamese.evaluation.one_shot import credits, episode_scores
-from siamese.run import best_precision
+from siamese.precision import best_precision
 from siamese.sampling.episodes import Episodes
 from siamese.similarity import Similarity, WeightedL1
 from siamese.systems import FewShotData, Siamese

@@ -48,7 +48,8 @@ from bench_way import Task
 from siamese.datasets.base import DataSet
 from siamese.plots.style import save
 from siamese.plots.ways import Curve, way_bars, way_race
-from siamese.run import best_precision, commit, hardware, make_run_folder, point_latest
+from siamese.precision import best_precision
+from siamese.run import commit, hardware, make_run_folder, point_latest
 
 # TO BE MEASURED: the validation accuracy of trainings that get 92 % on the official runs, as Koch et al. do. A race cannot
 # watch the official runs themselves, which only report.

@@ -19,10 +19,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from siamese.checkpoints import check_fits, read_checkpoint
 from siamese.errors import UserError
+from siamese.precision import best_precision
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.report import GENERATED
-from siamese.run import best_precision, freed_memory_kept, loggers, make_run_folder
+from siamese.run import freed_memory_kept, loggers, make_run_folder
 from siamese.systems import FewShotData, Siamese
 
 

@@ -89,17 +89,6 @@ def hardware(precision: str) -> str:
     return f"{cpu}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}, {precision}"
 
 
-def best_precision() -> str:
-    """bfloat16 autocast where the hardware computes in it, else float32."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if torch.backends.mps.is_available():
-        return "32-true"
-    # torch has no public question for it; without an answer, float32.
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16-mixed" if native() else "32-true"
-
-
 @contextlib.contextmanager
 def freed_memory_kept() -> Iterator[None]:
     """Meanwhile this process keeps the memory that a training step frees, for the next step.

@@ -116,6 +116,12 @@ def _real(load):
 
 
 @pytest.fixture(scope="session")
+def recorded() -> Callable[[str], Path]:
+    """Where the real pen strokes of ``small1`` or ``small2`` are."""
+    return lambda small: _real(lambda: registry.fetch("omniglot", f"strokes_background_{small}.zip"))
+
+
+@pytest.fixture(scope="session")
 def omniglot() -> Table:
     """The real Omniglot, all 32,460 images."""
     return _real(Omniglot().load)

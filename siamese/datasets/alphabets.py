@@ -14,7 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from siamese.datasets.strokes import Programs, box, inked, render, trace, walk
+from siamese.datasets.ink import render
+from siamese.datasets.strokes import Hands, Library, Programs, box, inked, trace
+from siamese.datasets.traces import Traces
+from siamese.datasets.walks import Walks, walk
 
 STROKES, SUB_STROKES = 5, 4
 _SPARE = 5  # characters thought up for each that is kept
@@ -78,8 +81,8 @@ def _compass(count: tuple[int, ...], square: float, shares: Tensor, random: Gene
     return angle + torch.randn(count, generator=random) * (0.02 + 0.14 * (1 - square))
 
 
-def _library(look: Style, random: Generator) -> tuple[Tensor, ...]:
-    """An alphabet's strokes: turns, sweeps, lengths ``[library, SUB_STROKES]``, closed, sizes ``[library]``."""
+def _invented(look: Style, random: Generator) -> tuple[Library, Tensor]:
+    """An alphabet's strokes and their sizes ``float32 [library]``."""
     many = (look.library, SUB_STROKES)
     kind = torch.tensor(list(_KINDS.values()))[_pick(look.kinds, look.library, random)]
     least, most, curved, cornered = kind[:, 1:].T.unsqueeze(-1)
@@ -105,7 +108,13 @@ def _library(look: Style, random: Generator) -> tuple[Tensor, ...]:
     turns[:, 0] = torch.where(aligned, starts - torch.atan2(chord[:, 1], chord[:, 0]), starts)
     # Strokes span the character, half of it, or little, so that what is alike has like size.
     sizes = torch.tensor([1.0, 0.7, 0.5, 0.35])[_pick(torch.tensor([4.0, 3.0, 3.0, 2.0]), look.library, random)]
-    return turns, sweeps, lengths, closed, sizes
+    return Walks(turns, sweeps, lengths, closed), sizes
+
+
+def _chosen(look: Style, recorded: Traces, random: Generator) -> tuple[Library, Tensor]:
+    """As ``_invented``, of strokes that people drew."""
+    some = recorded.some(look.library, random)
+    return some, some.sizes
 
 
 def _relations(count: int, look: Style, random: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -124,12 +133,12 @@ def _relations(count: int, look: Style, random: Generator) -> tuple[Tensor, Tens
     return parents, torch.where(attached, joints, along), torch.where(attached, 0.0, apart), bridges
 
 
-def _candidates(count: int, look: Style, random: Generator) -> Programs:
+def _candidates(count: int, look: Style, recorded: Traces | None, random: Generator) -> Programs:
     """Motor programs of ``count`` characters, related ones among them, not yet told apart."""
-    turns, sweeps, lengths, closed, sizes = _library(look, random)
+    library, sizes = _invented(look, random) if recorded is None else _chosen(look, recorded, random)
     shape = (count, STROKES)
     # A few strokes of the library are in many characters, most are rare.
-    chosen = _pick(1 / (torch.arange(look.library) + 3.0), math.prod(shape), random).view(shape)
+    chosen = _pick(1 / (torch.arange(len(sizes)) + 3.0), math.prod(shape), random).view(shape)
     parents, joints, offsets, bridges = _relations(count, look, random)
     scales = torch.randn(shape, generator=random).mul(0.12).exp()
     turned = _compass(shape, 0.9, torch.tensor([16.0, 0.5, 2.0, 0.3, 1.0, 0.3, 1.0, 0.5]), random)
@@ -146,17 +155,13 @@ def _candidates(count: int, look: Style, random: Generator) -> Programs:
         shift = torch.stack([angle.cos(), angle.sin()], -1) * _uniform(0.2, 0.5, (count, 1), random)
         offsets[:, j] = torch.where(twice[:, j, None], shift, offsets[:, j])
     # A bridge needs a stroke that leads somewhere, and two places apart from one another to span.
-    points = walk(turns, sweeps, lengths, closed)
-    spans = (points[:, -1] - points[:, 0]).norm(dim=1) > 0.4
+    spans = (library.exact[:, -1] - library.exact[:, 0]).norm(dim=1) > 0.4
     short = (parents[..., 0] == parents[..., 1]) & ((bridges - joints[..., 0]).abs() < 0.3)
     bridges = torch.where(twice | dot | short | ~spans[chosen], -1.0, bridges)
     number = 1 + _pick(look.counts, count, random)
     drawn = torch.arange(STROKES) < number.unsqueeze(1)
-    bent = sweeps[chosen] * mirrored
-    bends = turns[chosen] * mirrored
-    bends[..., 0] += turned
     sizes = torch.where(dot, 0.03, sizes[chosen] * scales) * drawn
-    programs = Programs(bends, bent, lengths[chosen], closed[chosen], sizes, parents, joints, offsets, bridges)
+    programs = Programs(library, chosen, mirrored.squeeze(-1), turned, sizes, parents, joints, offsets, bridges)
     return _related(programs, look, random)
 
 
@@ -169,15 +174,14 @@ def _related(programs: Programs, look: Style, random: Generator) -> Programs:
     kept = torch.minimum(kept, (programs.sizes > 0).sum(1, keepdim=True) - 1)
     taken = _chance(look.related, (count, 1), random) & (torch.arange(STROKES) < kept) & (programs.sizes[other] > 0)
     columns = {}
-    for name, own in vars(programs).items():
+    for name, own in programs.columns.items():
         columns[name] = torch.where(taken.view(*taken.shape, *[1] * (own.ndim - 2)), own[other], own)
-    return Programs(**columns)
+    return Programs(programs.library, **columns)
 
 
 def _kept(programs: Programs, count: int) -> Tensor:
     """``int64 [count]``: legible programs, no two of which look alike when drawn without noise."""
-    still = torch.zeros(len(programs))
-    points = trace(programs, still, still, torch.Generator()).flatten(1, 2)
+    points = trace(programs, Hands.exact(len(programs)), torch.Generator()).flatten(1, 2)
     joined = inked(programs).flatten(1)
     low, high = (corner.unsqueeze(1) for corner in box(points, joined))
     points = 0.5 + (points - (low + high) / 2) * 0.8 / (high - low).amax(-1, keepdim=True)
@@ -199,8 +203,11 @@ def _kept(programs: Programs, count: int) -> Tensor:
     return torch.tensor(kept).sort().values
 
 
-def alphabet(characters: int, random: Generator) -> tuple[Programs, float]:
-    """A new alphabet: the motor programs of its ``characters``, and the usual longer side of one, in canvas sides."""
+def alphabet(characters: int, random: Generator, recorded: Traces | None = None) -> tuple[Programs, float]:
+    """A new alphabet: the motor programs of its ``characters``, and the usual longer side of one, in canvas sides.
+
+    Its strokes are invented, or ``recorded`` ones.
+    """
     look = style(characters, random)
-    programs = _candidates(math.ceil(characters * _SPARE) + 4, look, random)
+    programs = _candidates(math.ceil(characters * _SPARE) + 4, look, recorded, random)
     return programs[_kept(programs, characters)], look.extent

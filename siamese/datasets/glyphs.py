@@ -16,15 +16,20 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from siamese.datasets import omniglot_lists
 from siamese.datasets.alphabets import alphabet
 from siamese.datasets.base import DataSet, Splits, cached_table
+from siamese.datasets.ink import render
 from siamese.datasets.pictures import Preprocessing
-from siamese.datasets.strokes import Programs, box, inked, render, trace
+from siamese.datasets.registry import fetch
+from siamese.datasets.strokes import Hands, Programs, box, inked, trace
+from siamese.datasets.traces import Traces, read_traces
 from siamese.errors import UserError
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
 VERSION = 1  # To be raised whenever equal arguments no longer give equal images.
+TRACES = 1  # The same for those of recorded strokes.
 _PEN = 5.2 / 105  # the pen's width, as a share of the canvas's side
 _MARGIN = 0.5 / 105 + _PEN  # what is kept free of the middle of the pen, so that all ink is on the canvas
 
@@ -41,6 +46,8 @@ class Glyphs(DataSet):
         drawers: how many drawers (sources) draw every character of an alphabet. Each alphabet has drawers of its own.
         size: height and width of an image in pixels.
         seed: another seed gives other alphabets; equal arguments give equal images.
+        strokes: alphabets of Omniglot's ``small1`` or ``small2``, or that name for all five: the characters are
+            made of their pen strokes, each as twenty people drew it. None invents all strokes, which needs no download.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class Glyphs(DataSet):
         drawers: int = 20,
         size: int = 105,
         seed: int = 0,
+        strokes: str | list[str] | None = None,
     ) -> None:
         least, most = characters
         if alphabets < 3:
@@ -60,11 +68,19 @@ class Glyphs(DataSet):
             raise UserError(f"Glyphs needs drawers >= 1, size >= 8, seed >= 0; not {drawers}, {size}, {seed}")
         self.alphabets, self.characters, self.drawers = alphabets, (least, most), drawers
         self.size, self.seed = size, seed
+        self.strokes = None if strokes is None else omniglot_lists.resolve(strokes)
+        self.recorded_in = None if self.strokes is None else omniglot_lists.minimal(self.strokes)
+
+    @property
+    def name(self) -> str:
+        return "glyphs" if self.strokes is None else "glyphs of recorded strokes"
 
     def load(self) -> Table:
         """The table, drawn at the first call and cached; classes, groups and sources as in the class's description."""
         least, most = self.characters
         key = f"glyphs-v{VERSION}-{self.alphabets}x{least}to{most}x{self.drawers}-{self.size}px-seed{self.seed}"
+        if self.strokes is not None:
+            key += f"-strokes-v{TRACES}-{'-'.join(sorted(self.strokes))}"
         return cached_table(key, self._draw)
 
     def split(self, table: Table) -> Splits:
@@ -80,8 +96,15 @@ class Glyphs(DataSet):
     def _draw(self) -> Table:
         counts = _counts(self.alphabets, *self.characters, generator(self.seed, VERSION))
         numbers = tqdm(range(self.alphabets), desc="drawing glyphs", unit="alphabet")
+        recorded = None
+        if self.strokes is not None:
+            recorded = read_traces(
+                fetch("omniglot", f"strokes_background_{self.recorded_in}.zip"), sorted(self.strokes)
+            )
         with one_thread():
-            images = [draw(counts[i], self.drawers, self.size, generator(self.seed, VERSION, i)) for i in numbers]
+            images = [
+                draw(counts[i], self.drawers, self.size, generator(self.seed, VERSION, i), recorded) for i in numbers
+            ]
         group_names = [f"Glyphs-{i + 1:02d}" for i in range(self.alphabets)]
         class_names = [
             f"{group}/character{k + 1:02d}" for group, n in zip(group_names, counts, strict=True) for k in range(n)
@@ -91,7 +114,7 @@ class Glyphs(DataSet):
         groups = torch.arange(self.alphabets).repeat_interleave(torch.tensor(counts) * self.drawers)
         marks = zip(labels.tolist(), sources.tolist(), strict=True)
         return Table(
-            name="glyphs",
+            name=self.name,
             images=torch.cat(images),
             labels=labels,
             groups=groups,
@@ -140,11 +163,10 @@ class Script:
     middles: Tensor
 
 
-def script(characters: int, random: Generator) -> Script:
-    """A new alphabet of so many characters."""
-    programs, extent = alphabet(characters, random)
-    still = torch.zeros(characters)
-    exact = trace(programs, still, still, random).flatten(1, 2)
+def script(characters: int, random: Generator, recorded: Traces | None = None) -> Script:
+    """A new alphabet of so many characters, of invented strokes or of ``recorded`` ones."""
+    programs, extent = alphabet(characters, random, recorded)
+    exact = trace(programs, Hands.exact(characters), random).flatten(1, 2)
     low, high = box(exact, inked(programs).flatten(1))
     # Bigger characters are drawn bigger, but by far less than in proportion: people fill the space they are given.
     side = (high - low).amax(-1)
@@ -152,9 +174,9 @@ def script(characters: int, random: Generator) -> Script:
     return Script(programs, usual / side, (low + high) / 2)
 
 
-def draw(characters: int, drawers: int, size: int, random: Generator) -> Tensor:
+def draw(characters: int, drawers: int, size: int, random: Generator, recorded: Traces | None = None) -> Tensor:
     """One new alphabet by ``drawers``: ``uint8 [characters * drawers, 1, size, size]``, character by character."""
-    return drawn(script(characters, random), drawers, size, random)
+    return drawn(script(characters, random, recorded), drawers, size, random)
 
 
 def drawn(letters: Script, drawers: int, size: int, random: Generator) -> Tensor:
@@ -171,7 +193,8 @@ def drawn(letters: Script, drawers: int, size: int, random: Generator) -> Tensor
     middle = letters.middles.repeat_interleave(drawers, 0)
     mess = varied(0.25, 0.25).exp()
     rounding = torch.sigmoid(varied(1.0, 0.5) - 0.3)
-    points = trace(many, mess, rounding, random).flatten(1, 2) - middle.unsqueeze(1)
+    hands = Hands(mess, rounding, torch.arange(drawers).repeat(characters))
+    points = trace(many, hands, random).flatten(1, 2) - middle.unsqueeze(1)
     slant, tilt, stretch = varied(0.08, 0.06), varied(0.035, 0.035), varied(0.05, 0.04).exp()
     x, y = (points * scale.view(-1, 1, 1)).unbind(-1)
     x, y = x * stretch.unsqueeze(1), y / stretch.unsqueeze(1)

@@ -37,3 +37,17 @@ def resolve(names: str | list[str]) -> tuple[str, ...]:
     if names not in LISTS:
         raise UserError(f"there is no list of alphabets called {names!r}; there are {', '.join(LISTS)}")
     return LISTS[names]
+
+
+def minimal(names: tuple[str, ...]) -> str:
+    """Which of ``small1`` and ``small2`` has all of some alphabets: of these the pen strokes are published.
+
+    Raises UserError where neither has.
+    """
+    for small in ("small1", "small2"):
+        if names and set(names) <= set(LISTS[small]):
+            return small
+    known = "; ".join(f"{small} has {', '.join(LISTS[small])}" for small in ("small1", "small2"))
+    raise UserError(
+        f"strokes are to be of alphabets of small1 or of small2, not of {', '.join(names) or 'none'}; {known}"
+    )

@@ -1,36 +1,86 @@
-"""Strokes of a pen: motor programs, the hand that carries them out, and the ink it leaves.
+"""Strokes of a pen: motor programs, and the hand that carries them out.
 
 The idea is that of Lake, Salakhutdinov and Tenenbaum (2015), "Human-level concept learning through probabilistic
-program induction", Science 350: a character is a program of strokes, a stroke is a chain of sub-strokes, strokes are
-tied to one another by relations, and every drawing of the character is one noisy execution of that program.
+program induction", Science 350: a character is a program of strokes out of a library, strokes are tied to one another by
+relations, and every drawing of the character is one noisy execution of that program.
 The model, its numbers and its code are this project's own. Lengths are in units of the canvas's side, y points down.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-STEPS = 12  # straight steps that a sub-stroke is walked in
-_CHUNK = 64  # images rendered at once: few enough for their windows to stay near the caches, about 20 MB
+
+class Hands(NamedTuple):
+    """Who carries out each of ``B`` programs.
+
+    Attributes:
+        mess: ``float32 [B]``, the amount of motor noise; 0 carries a program out exactly, about 1 is a person.
+        rounding: ``float32 [B]`` in 0..1, how much corners are cut.
+        drawers: ``int64 [B]``, whose hand it is.
+    """
+
+    mess: Tensor
+    rounding: Tensor
+    drawers: Tensor
+
+    @classmethod
+    def exact(cls, count: int) -> Hands:
+        """Those that make no mistake."""
+        return cls(torch.zeros(count), torch.zeros(count), torch.zeros(count, dtype=torch.int64))
+
+    def noise(self, *shape: int, random: Generator) -> Tensor:
+        """Normal noise ``float32 [B, *shape]``, as much as each hand has."""
+        drawn = torch.randn(len(self.mess), *shape, generator=random)
+        return drawn * self.mess.view(-1, *[1] * len(shape))
+
+
+class Library(ABC):
+    """``L`` strokes that characters are made of.
+
+    Attributes:
+        exact: ``float32 [L, S, 2]``, the points of each stroke drawn without noise, centred, the longer side of its box 1; what
+            follows the stroke's end repeats its last point.
+        ends: ``int64 [L]``, the index of each stroke's last point.
+        slips: how much a hand adds of its own to what ``drawn`` gives: 1, or less where that has it in part.
+    """
+
+    exact: Tensor
+    ends: Tensor
+    slips: float
+
+    @abstractmethod
+    def drawn(self, strokes: Tensor, mirrored: Tensor, turned: Tensor, hands: Hands, random: Generator) -> Tensor:
+        """The shapes of strokes as hands draw them.
+
+        Args:
+            strokes: ``int64 [B, J]`` of the library.
+            mirrored: ``float32 [B, J]``, -1 where a stroke is turned upside down first, else 1.
+            turned: ``float32 [B, J]``, radians by which it is then turned.
+            hands: ``B`` of them.
+            random: where the noise comes from.
+
+        Returns:
+            ``float32 [B, J, S, 2]``, about as large as ``exact``.
+        """
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Motor programs of ``C`` characters, each of up to ``J`` strokes of up to ``Q`` sub-strokes.
-
-    A sub-stroke turns on the spot (a corner, or 0 for a smooth joint) and then walks an arc.
+    """Motor programs of ``C`` characters, each of up to ``J`` strokes.
 
     Attributes:
-        turns: ``float32 [C, J, Q]``, radians turned before each sub-stroke; the first one is the stroke's direction.
-        sweeps: ``float32 [C, J, Q]``, radians turned along it: 0 is straight, 2π a full circle.
-        lengths: ``float32 [C, J, Q]``, relative lengths within a stroke; 0 where there is no such sub-stroke.
-        closed: ``float32 [C, J]``, 1 where the stroke is bent to end where it began, else 0.
+        library: what their strokes are.
+        strokes: ``int64 [C, J]``, which of the library's each is.
+        mirrored: ``float32 [C, J]``, -1 where it is turned upside down, else 1.
+        turned: ``float32 [C, J]``, radians by which it is then turned.
         sizes: ``float32 [C, J]``, the longer side of the stroke's box; 0 where there is no such stroke.
         parents: ``int64 [C, J, 2]``, the earlier strokes that this one is placed by, and reaches to if it is a bridge.
         joints: ``float32 [C, J, 2]`` in 0..1: how far along the parent, and along itself, the two are tied.
@@ -38,10 +88,10 @@ class Programs:
         bridges: ``float32 [C, J]``, how far along the second parent the stroke's end is tied; below 0 where it is free.
     """
 
-    turns: Tensor
-    sweeps: Tensor
-    lengths: Tensor
-    closed: Tensor
+    library: Library
+    strokes: Tensor
+    mirrored: Tensor
+    turned: Tensor
     sizes: Tensor
     parents: Tensor
     joints: Tensor
@@ -51,32 +101,22 @@ class Programs:
     def __len__(self) -> int:
         return self.sizes.shape[0]
 
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """All but the library, by name."""
+        return {name: column for name, column in vars(self).items() if name != "library"}
+
     def __getitem__(self, index: Tensor) -> Programs:
         """The programs at ``index`` (``int64 [B]``)."""
-        return Programs(**{f.name: getattr(self, f.name)[index] for f in dataclasses.fields(self)})
+        return Programs(self.library, **{name: column[index] for name, column in self.columns.items()})
 
     @property
     def ends(self) -> Tensor:
-        """``int64 [C, J]``: the index of each stroke's last point among its ``Q * STEPS + 1`` points."""
-        return (self.lengths > 0).sum(-1) * STEPS
+        """``int64 [C, J]``: the index of each stroke's last point."""
+        return self.library.ends[self.strokes]
 
 
-def walk(turns: Tensor, sweeps: Tensor, lengths: Tensor, closed: Tensor) -> Tensor:
-    """Points ``float32 [..., Q * STEPS + 1, 2]`` of strokes ``[..., Q]``, centred, the longer side of their box 1.
-
-    ``closed`` (``[...]``, 0..1) takes that share of the way from start to end out again, evenly along the stroke.
-    """
-    along = (torch.arange(STEPS) + 0.5) / STEPS
-    heading = ((turns + sweeps).cumsum(-1) - sweeps).unsqueeze(-1) + sweeps.unsqueeze(-1) * along
-    steps = torch.stack([heading.cos(), heading.sin()], -1) * lengths[..., None, None]
-    points = F.pad(steps.flatten(-3, -2).cumsum(-2), (0, 0, 1, 0))
-    walked = F.pad(lengths.repeat_interleave(STEPS, -1).cumsum(-1), (1, 0)).unsqueeze(-1)
-    points = points - points[..., -1:, :] * closed[..., None, None] * walked / walked[..., -1:, :].clamp_min(1e-6)
-    low, high = points.amin(-2, keepdim=True), points.amax(-2, keepdim=True)
-    return (points - (low + high) / 2) / (high - low).amax(-1, keepdim=True).clamp_min(1e-6)
-
-
-def _rotated(points: Tensor, angle: Tensor) -> Tensor:
+def rotated(points: Tensor, angle: Tensor) -> Tensor:
     """``points [..., 2]`` turned by ``angle [...]`` around the origin."""
     x, y = points.unbind(-1)
     return torch.stack([x * angle.cos() - y * angle.sin(), x * angle.sin() + y * angle.cos()], -1)
@@ -88,28 +128,15 @@ def _waves(points: int, bumps: int = 7) -> Tensor:
     return torch.where(at < 1, 2 / 3 - at**2 + at**3 / 2, (2 - at).clamp_min(0) ** 3 / 6)
 
 
-def _shapes(programs: Programs, mess: Tensor, rounding: Tensor, random: Generator) -> Tensor:
+def _shapes(programs: Programs, hands: Hands, random: Generator) -> Tensor:
     """Every stroke by itself, with motor noise, around the origin: ``float32 [B, J, S, 2]``."""
-
-    def noise(*shape: int) -> Tensor:
-        return torch.randn(len(programs), *shape, generator=random) * mess.view(-1, *[1] * len(shape))
-
-    strokes, subs = programs.turns.shape[1:]
-    sweeps = programs.sweeps * (1 + 0.07 * noise(strokes, subs)) + 0.08 * noise(strokes, subs)
-    turns = programs.turns + 0.08 * noise(strokes, subs)
-    closed = programs.closed * (1 + 0.06 * noise(strokes))
-    points = walk(turns, sweeps, programs.lengths * (0.15 * noise(strokes, subs)).exp(), closed)
-    # A hasty hand cuts corners: between the true points and their running mean.
-    flat = points.permute(0, 1, 3, 2).flatten(0, 1)
-    soft = F.avg_pool1d(F.pad(flat, (3, 3), mode="replicate"), 7, stride=1).view(-1, strokes, 2, points.shape[2])
-    points = points.lerp(soft.transpose(-1, -2), rounding.view(-1, 1, 1, 1))
-    # The running mean must not leave the zero-length tail behind the stroke's end: hold it where the stroke ends.
-    held = torch.minimum(torch.arange(points.shape[2]), programs.ends.unsqueeze(-1))
-    points = points.gather(2, held.unsqueeze(-1).expand_as(points))
-    sizes = programs.sizes[..., None, None]
-    points = points * sizes * (0.09 * noise(strokes, 1, 2)).exp()
-    bend = torch.einsum("sk,bjkc->bjsc", _waves(points.shape[2]), noise(strokes, 7, 2))
-    return _rotated(points + bend * (0.03 * sizes + 0.006), 0.04 * noise(strokes, 1))
+    library, strokes = programs.library, programs.strokes.shape[1]
+    points = library.drawn(programs.strokes, programs.mirrored, programs.turned, hands, random)
+    sizes, slips = programs.sizes[..., None, None], library.slips
+    points = points * sizes * (slips * 0.09 * hands.noise(strokes, 1, 2, random=random)).exp()
+    bend = torch.einsum("sk,bjkc->bjsc", _waves(points.shape[2]), hands.noise(strokes, 7, 2, random=random))
+    bent = points + slips * bend * (0.03 * sizes + 0.006)
+    return rotated(bent, slips * 0.04 * hands.noise(strokes, 1, random=random))
 
 
 def _at(points: Tensor, programs: Programs, stroke: Tensor, along: Tensor) -> Tensor:
@@ -124,22 +151,21 @@ def _stretched(points: Tensor, old: Tensor, new: Tensor) -> Tensor:
     return torch.view_as_real(torch.view_as_complex(points.contiguous()) * ratio.unsqueeze(1))
 
 
-def trace(programs: Programs, mess: Tensor, rounding: Tensor, random: Generator) -> Tensor:
+def trace(programs: Programs, hands: Hands, random: Generator) -> Tensor:
     """One execution of each program: strokes drawn with motor noise and tied together by their relations.
 
     Args:
         programs: ``B`` motor programs.
-        mess: ``float32 [B]``, the amount of motor noise; 0 carries the program out exactly, about 1 is a person.
-        rounding: ``float32 [B]`` in 0..1, how much corners are cut.
+        hands: who carries out each of them.
         random: where the noise comes from.
 
     Returns:
         ``float32 [B, J, S, 2]``, the points of each stroke, around the middle of the first stroke.
     """
-    placed = _shapes(programs, mess, rounding, random)
+    placed = _shapes(programs, hands, random)
     count, strokes = placed.shape[:2]
-    slips = torch.randn(count, strokes, 3, generator=random) * mess.view(-1, 1, 1)
-    shifts = torch.randn(count, strokes, 2, generator=random) * mess.view(-1, 1, 1)
+    slips = torch.randn(count, strokes, 3, generator=random) * hands.mess.view(-1, 1, 1)
+    shifts = torch.randn(count, strokes, 2, generator=random) * hands.mess.view(-1, 1, 1)
     ties = torch.cat([programs.joints, programs.bridges.unsqueeze(-1)], -1)
     # A hand that aims at an end hits it; in between it slips along the line.
     ties = torch.where((ties == 0) | (ties == 1), ties, ties + 0.05 * slips).clamp(0, 1)
@@ -162,7 +188,7 @@ def trace(programs: Programs, mess: Tensor, rounding: Tensor, random: Generator)
 
 def inked(programs: Programs) -> Tensor:
     """``bool [B, J, S]``: whether the pen goes on inking from each point of :func:`trace` to the next."""
-    steps = torch.arange(programs.turns.shape[2] * STEPS + 1)
+    steps = torch.arange(programs.library.exact.shape[1])
     return (steps < programs.ends.unsqueeze(-1)) & (programs.sizes > 0).unsqueeze(-1)
 
 
@@ -171,61 +197,3 @@ def box(points: Tensor, joined: Tensor) -> tuple[Tensor, Tensor]:
     touched = (joined | F.pad(joined[:, :-1], (1, 0))).unsqueeze(-1)
     far = torch.tensor(math.inf)
     return torch.where(touched, points, far).amin(1), torch.where(touched, points, -far).amax(1)
-
-
-def render(points: Tensor, joined: Tensor, thickness: Tensor, size: int) -> Tensor:
-    """Ink along lines: each pixel by the distance of its centre to the nearest line, with grey edges.
-
-    Only pixels within the pen's reach of a line are visited, so the cost grows with the length of the lines.
-
-    Args:
-        points: ``float32 [B, P, 2]``, (x, y) in 0..1 of the canvas; what lies outside is cut off.
-        joined: ``bool [B, P]``, whether a line goes from each point to the next (never from the last).
-        thickness: ``float32 [B]``, the width of the line, as a share of the canvas's side.
-        size: pixels of each side.
-
-    Returns:
-        ``uint8 [B, 1, size, size]``, 255 on the line, 0 on paper.
-    """
-    chunks = zip(points.split(_CHUNK), joined.split(_CHUNK), thickness.split(_CHUNK), strict=True)
-    return torch.cat([_render(p * size, j, t * (size / 2), size) for p, j, t in chunks])
-
-
-def _render(points: Tensor, joined: Tensor, radius: Tensor, size: int) -> Tensor:
-    """:func:`render` of one chunk; points and radius in pixels."""
-    dots, image = _dots(points, joined, (radius / 2).clamp(0.25, 1.0))
-    reach = math.ceil(float(radius.max()) + 0.5)
-    wide = size + 2 * reach
-    near = torch.cartesian_prod(*[torch.arange(-reach, reach + 1.0)] * 2)
-    # A dot lies up to 0.71 pixels from the centre of its own pixel; pixels of the window beyond the pen's reach drop.
-    near = near[near.norm(dim=1) <= float(radius.max()) + 0.5 + 0.7072]
-    cell = dots.floor().clamp(0, size - 1)
-    gap = cell + 0.5 - dots
-    # The squared distance of every dot to every pixel of its window, |gap + near|², as one matrix product; times 255²,
-    # so that the ink in 1/255 follows from the root by one subtraction.
-    ones = torch.ones(len(dots), 1)
-    left = torch.cat([gap, gap.square().sum(1, keepdim=True), ones], 1)
-    right = torch.cat([2 * near.T, torch.ones(1, len(near)), near.square().sum(1).unsqueeze(0)])
-    away = (left @ (right * 255**2)).clamp_min_(0).sqrt_()
-    full = (radius[image] + 0.5).unsqueeze(1) * 255 + 0.5
-    ink = away.neg_().add_(full).clamp_(0, 255).to(torch.uint8)
-    corner = (image * wide + cell[:, 1].long() + reach) * wide + cell[:, 0].long() + reach
-    where = corner.unsqueeze(1) + (near[:, 1] * wide + near[:, 0]).long()
-    canvas = torch.zeros(len(points) * wide * wide, dtype=torch.uint8)
-    canvas.scatter_reduce_(0, where.flatten(), ink.flatten(), "amax")
-    return canvas.view(-1, 1, wide, wide)[:, :, reach : reach + size, reach : reach + size]
-
-
-def _dots(points: Tensor, joined: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
-    """Lines ``[B, P, 2]`` as dots at most ``apart [B]`` pixels apart: ``float32 [D, 2]``, their image ``int64 [D]``.
-
-    Dots half a radius apart make a line whose edge is true to a sixteenth of that distance.
-    """
-    step = F.pad(points.diff(dim=1), (0, 0, 0, 1)) * joined.unsqueeze(-1)
-    pieces = (step.norm(dim=-1) / apart.unsqueeze(1)).ceil().long().clamp_min(1)
-    touched = joined | F.pad(joined[:, :-1], (1, 0))
-    pieces = torch.where(touched, pieces, 0).flatten()
-    line = torch.repeat_interleave(pieces)
-    nth = torch.arange(len(line)) - (pieces.cumsum(0) - pieces)[line]
-    dots = points.flatten(0, 1)[line] + step.flatten(0, 1)[line] * (nth / pieces[line]).unsqueeze(1)
-    return dots, line // points.shape[1]

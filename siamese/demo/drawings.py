@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from siamese.datasets.decoding import BadImage, decode, quiet
+from siamese.datasets.ink import render
 from siamese.datasets.mnist import SIDE
 from siamese.datasets.pictures import Preprocessing
-from siamese.datasets.strokes import render
 
 # Each stroke is the points (x, y) of a pen put down once; the canvas is 0 to 1, y points down.
 Strokes = list[list[tuple[float, float]]]

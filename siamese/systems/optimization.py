@@ -70,7 +70,8 @@ class Muon(Optimization):
 
     def configure(self, module: nn.Module, steps: int, epochs: int) -> dict[str, Any]:
         """``module`` has a ``network``. Raises UserError where that has no weights beside its first layer's."""
-        import timm.optim  # takes seconds, which nothing else should wait for
+        # timm takes seconds to import, which nothing else should wait for.
+        from siamese.systems.orthogonal import QuickMuon
 
         weights = [p for p in module.get_submodule("network").parameters() if p.requires_grad and p.ndim > 1][1:]
         if not weights:
@@ -84,7 +85,7 @@ class Muon(Optimization):
             {"params": [p for p in others if p.ndim > 1], "weight_decay": self.weight_decay, **by_adam},
             {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, **by_adam},
         ]
-        optimizer = timm.optim.Muon(
+        optimizer = QuickMuon(
             groups, lr=self.lr, momentum=self.momentum, nesterov=True, adjust_lr_fn="original", betas=(0.9, 0.999)
         )
         return _in_one_cycle(optimizer, [self.lr, self.others_lr, self.others_lr], self.warmup, steps)

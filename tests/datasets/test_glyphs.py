@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siamese.datasets.glyphs import Glyphs, _counts, draw
-from siamese.datasets.strokes import render
+from siamese.datasets.ink import render
 from siamese.errors import UserError
 from siamese.sampling.seeds import generator
 from siamese.tables import Table

@@ -188,7 +188,9 @@ def stepped(optimization: Muon, system: Siamese) -> dict[str, Tensor]:
     return {name: p.detach() - before[name] for name, p in system.named_parameters()}
 
 
-def test_muon_makes_the_steps_of_hidden_weights_orthogonal_and_adamw_takes_the_rest():
+@pytest.mark.parametrize("native", [True, False], ids=["bfloat16", "float32"])
+def test_muon_makes_the_steps_of_hidden_weights_orthogonal_and_adamw_takes_the_rest(native, monkeypatch):
+    monkeypatch.setattr("siamese.systems.orthogonal.cpu_has_bfloat16", lambda: native)
     torch.manual_seed(0)
     system = Siamese(Compact((6, 8, 12), 5, image_size=8), Binary())
     optimization = Muon(lr=0.5, others_lr=0.01, weight_decay=0.0)
@@ -215,3 +217,20 @@ def test_muon_tells_a_network_without_hidden_layers():
     system.network = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
     with pytest.raises(UserError, match="use OneCycle"):
         Muon().configure(system, 10, 1)
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["bfloat16", "float32"])
+def test_muon_computes_in_numbers_that_the_cpu_has(native, monkeypatch):
+    import timm.optim.muon
+
+    usual, seen = timm.optim.muon.zeropower_via_newtonschulz, []
+
+    def spy(matrix, *arguments, dtype=torch.bfloat16, **options):
+        seen.append(dtype)
+        return usual(matrix, *arguments, dtype=dtype, **options)
+
+    monkeypatch.setattr("siamese.systems.orthogonal.cpu_has_bfloat16", lambda: native)
+    monkeypatch.setattr(timm.optim.muon, "zeropower_via_newtonschulz", spy)
+    stepped(Muon(), Siamese(Compact((6, 8, 12), 5, image_size=8), Binary()))
+    assert set(seen) == {torch.bfloat16 if native else torch.float32}
+    assert timm.optim.muon.zeropower_via_newtonschulz is spy, "others that use timm are left alone"
