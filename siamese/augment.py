@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -78,7 +79,18 @@ class Affine(nn.Module):
         return torch.cat([(rotation @ skew @ stretch) * sides, shift.unsqueeze(2)], dim=2)
 
 
-class Cutout(nn.Module):
+class Distortion(nn.Module, ABC):
+    """What else is done to images, once ``Affine`` has turned and moved them."""
+
+    @abstractmethod
+    def forward(self, images: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
+        """Float images ``[B, C, H, W]``, distorted where ``distort`` (``bool [B]``) is true.
+
+        ``generator`` is on the device of the images.
+        """
+
+
+class Cutout(Distortion):
     """A square of each image hidden, wherever its centre falls (DeVries, Taylor 2017, Improved Regularization of
     Convolutional Neural Networks with Cutout).
 
@@ -104,7 +116,28 @@ class Cutout(nn.Module):
         return images.masked_fill(hidden.unsqueeze(1), self.value)
 
 
-class Light(nn.Module):
+class Thickness(Distortion):
+    """Thicker ink: each image's is spread by a width drawn uniformly, as another pen would. Ink is bright, paper dark.
+
+    Args:
+        most: the greatest width by which a line grows to each side, a fraction of the shorter side of the image.
+    """
+
+    def __init__(self, most: float = 0.06) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, images: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
+        """Float images ``[B, C, H, W]``, the brightest within reach of each pixel, where ``distort`` (``bool [B]``) is true."""
+        pixels = self.most * min(images.shape[2:])
+        width = pixels * torch.rand(len(images), 1, 1, 1, device=images.device, generator=generator)
+        width = width * distort.view(-1, 1, 1, 1)
+        for ring in range(math.ceil(pixels)):
+            images = images.lerp(F.max_pool2d(images, 3, stride=1, padding=1), (width - ring).clamp(0, 1))
+        return images
+
+
+class Light(Distortion):
     """Other light on each image: brightness, contrast and a gradient across it, each drawn uniformly from ±its range.
 
     Args:

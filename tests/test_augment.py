@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamese.augment import Affine, Cutout, Light
+from siamese.augment import Affine, Cutout, Light, Thickness
 from siamese.sampling.seeds import generator
 
 NOTHING = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "shift": 0.0}
@@ -213,3 +213,25 @@ def test_cutout_hides_one_square_wherever_it_falls():
     shares = hidden[:, 0].float().mean(0)
     assert shares.min() > 0.02
     assert shares.max() < 0.25
+
+
+def test_thickness_spreads_ink_by_another_width_for_every_image():
+    images = torch.zeros(400, 1, 20, 24)
+    images[:, :, 10] = 1  # a line
+    distort = torch.arange(400) < 300
+    thick = Thickness(0.15)(images, distort, generator(0))  # up to three pixels to each side
+    assert torch.equal(thick[300:], images[300:])
+    width = thick[:300, 0, :, 12].sum(1)
+    assert 1 <= width.min() < 1.1
+    assert 6.9 < width.max() <= 7
+    assert width.mean() == pytest.approx(4, abs=0.3), "uniform"
+    assert (thick >= images).all() and thick.max() == 1
+    assert torch.equal(thick, thick.flip(3)), "a line stays a line"
+
+
+def test_thickness_is_a_fraction_of_the_image():
+    small, large = torch.zeros(1, 1, 20, 20), torch.zeros(1, 1, 60, 60)
+    small[:, :, 10], large[:, :, 30:33] = 1, 1
+    some = torch.ones(1, dtype=torch.bool)
+    widths = [Thickness(0.15)(images, some, generator(3))[0, 0, :, 5].mean() for images in (small, large)]
+    torch.testing.assert_close(*widths, atol=0.01, rtol=0)

@@ -7,6 +7,7 @@ set: the numbers below were set by eye beside sheets of Omniglot, and by its sha
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -15,11 +16,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from siamese.datasets.ink import render
-from siamese.datasets.strokes import Hands, Library, Programs, box, inked, trace
+from siamese.datasets.strokes import DOT_SIZE, STROKES, Hands, Library, Programs, box, inked, trace
 from siamese.datasets.traces import Traces
 from siamese.datasets.walks import Walks, walk
 
-STROKES, SUB_STROKES = 5, 4
+SUB_STROKES = 4  # of a stroke, at most
+_FOUNDED = 0.6  # share of the characters that begin with strokes of a recorded one, where there are such
 _SPARE = 5  # characters thought up for each that is kept
 # Kinds of stroke: share; least and most sub-strokes; chances that a sub-stroke is curved, that a joint is a corner.
 _KINDS = {
@@ -111,12 +113,6 @@ def _invented(look: Style, random: Generator) -> tuple[Library, Tensor]:
     return Walks(turns, sweeps, lengths, closed), sizes
 
 
-def _chosen(look: Style, recorded: Traces, random: Generator) -> tuple[Library, Tensor]:
-    """As ``_invented``, of strokes that people drew."""
-    some = recorded.some(look.library, random)
-    return some, some.sizes
-
-
 def _relations(count: int, look: Style, random: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """How strokes are tied to earlier ones: the parents, joints, offsets and bridges of :class:`Programs`."""
     shape = (count, STROKES)
@@ -135,10 +131,16 @@ def _relations(count: int, look: Style, random: Generator) -> tuple[Tensor, Tens
 
 def _candidates(count: int, look: Style, recorded: Traces | None, random: Generator) -> Programs:
     """Motor programs of ``count`` characters, related ones among them, not yet told apart."""
-    library, sizes = _invented(look, random) if recorded is None else _chosen(look, recorded, random)
+    if recorded is None:
+        library, sizes = _invented(look, random)
+        strokes, founding = torch.arange(look.library), None
+    else:
+        library, sizes = recorded, recorded.sizes
+        strokes, characters = recorded.some(look.library, random)
+        founding = recorded.characters[characters]
     shape = (count, STROKES)
-    # A few strokes of the library are in many characters, most are rare.
-    chosen = _pick(1 / (torch.arange(len(sizes)) + 3.0), math.prod(shape), random).view(shape)
+    # A few strokes are in many characters, most are rare.
+    chosen = strokes[_pick(1 / (torch.arange(len(strokes)) + 3.0), math.prod(shape), random).view(shape)]
     parents, joints, offsets, bridges = _relations(count, look, random)
     scales = torch.randn(shape, generator=random).mul(0.12).exp()
     turned = _compass(shape, 0.9, torch.tensor([16.0, 0.5, 2.0, 0.3, 1.0, 0.3, 1.0, 0.5]), random)
@@ -159,10 +161,37 @@ def _candidates(count: int, look: Style, recorded: Traces | None, random: Genera
     short = (parents[..., 0] == parents[..., 1]) & ((bridges - joints[..., 0]).abs() < 0.3)
     bridges = torch.where(twice | dot | short | ~spans[chosen], -1.0, bridges)
     number = 1 + _pick(look.counts, count, random)
-    drawn = torch.arange(STROKES) < number.unsqueeze(1)
-    sizes = torch.where(dot, 0.03, sizes[chosen] * scales) * drawn
+    sizes = torch.where(dot, DOT_SIZE, sizes[chosen] * scales)
     programs = Programs(library, chosen, mirrored.squeeze(-1), turned, sizes, parents, joints, offsets, bridges)
-    return _related(programs, look, random)
+    if founding is not None and len(founding):
+        programs, number = _founded(programs, number, founding, random)
+    drawn = torch.arange(STROKES) < number.unsqueeze(1)
+    return _related(dataclasses.replace(programs, sizes=programs.sizes * drawn), look, random)
+
+
+def _founded(programs: Programs, number: Tensor, founding: Programs, random: Generator) -> tuple[Programs, Tensor]:
+    """The programs, of which the first ``number`` strokes will be drawn, ``int64 [C]``, most of them beginning with strokes of
+    ``founding`` ones: without its last ones, or with others in their place or beyond them."""
+    count = len(programs)
+    base = founding[torch.randint(len(founding), (count,), generator=random)]
+    there = (base.sizes > 0).sum(1)
+    kept = 1 + (torch.rand(count, generator=random) * there).long().clamp_max(STROKES - 2)
+    added = torch.randint(0, 3, (count,), generator=random)
+    added = torch.where((added == 0) & (kept == there), 1, added).minimum(STROKES - kept)
+    taken = _chance(_FOUNDED, (count,), random)
+    begun = _begun(programs, base, taken.unsqueeze(1) & (torch.arange(STROKES) < kept.unsqueeze(1)))
+    return begun, torch.where(taken, kept + added, number)
+
+
+def _begun(programs: Programs, others: Programs, taken: Tensor) -> Programs:
+    """The programs, where ``taken`` (``bool [C, J]``) with the strokes of others."""
+    return Programs(
+        programs.library,
+        **{
+            name: torch.where(taken.view(*taken.shape, *[1] * (own.ndim - 2)), others.columns[name], own)
+            for name, own in programs.columns.items()
+        },
+    )
 
 
 def _related(programs: Programs, look: Style, random: Generator) -> Programs:
@@ -173,10 +202,7 @@ def _related(programs: Programs, look: Style, random: Generator) -> Programs:
     # What is taken over exists, and at least the last stroke is the character's own, or it would be a mere copy.
     kept = torch.minimum(kept, (programs.sizes > 0).sum(1, keepdim=True) - 1)
     taken = _chance(look.related, (count, 1), random) & (torch.arange(STROKES) < kept) & (programs.sizes[other] > 0)
-    columns = {}
-    for name, own in programs.columns.items():
-        columns[name] = torch.where(taken.view(*taken.shape, *[1] * (own.ndim - 2)), own[other], own)
-    return Programs(programs.library, **columns)
+    return _begun(programs, programs[other], taken)
 
 
 def _kept(programs: Programs, count: int) -> Tensor:

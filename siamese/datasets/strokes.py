@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+STROKES = 5  # of a character, at most
+DOT_SIZE = 0.03
+
 
 class Hands(NamedTuple):
     """Who carries out each of ``B`` programs.

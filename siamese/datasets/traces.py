@@ -14,10 +14,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
-from siamese.datasets.strokes import Hands, Library, rotated
+from siamese.datasets.strokes import DOT_SIZE, STROKES, Hands, Library, Programs, rotated
 from siamese.errors import DataError
 
 POINTS = 49  # of a stroke
+WHOLE = (0.0, 1.0)
 _CANVAS = 105  # sides of the files' canvas
 _FAR = 0.2  # mean distance, in sides of the character, from which on two strokes are not the same
 _STRAYS = 0.15  # share of the strokes that another hand draws than the rest of the character
@@ -26,32 +27,49 @@ _DOT = 0.05  # what is smaller is a dot, of which alphabets have their own
 
 
 class Traces(Library):
-    """``L`` strokes, each as ``D`` people drew it.
+    """``L`` strokes, each as ``D`` people drew it, and the characters that they are of.
 
     Args:
         points: ``float32 [L, D, S, 2]``, centred, the longer side of their boxes 1 on the average.
         exact: ``float32 [L, S, 2]``, the most usual of them.
         sizes: ``float32 [L]``, the longer side of a stroke's box, as a share of its character's.
         groups: ``int64 [L]``, which alphabet it comes from.
+        characters: the columns of their :class:`Programs`, by name.
+        character_groups: ``int64`` for each of these the alphabet.
     """
 
     slips = 0.6
 
-    def __init__(self, points: Tensor, exact: Tensor, sizes: Tensor, groups: Tensor) -> None:
+    def __init__(
+        self,
+        points: Tensor,
+        exact: Tensor,
+        sizes: Tensor,
+        groups: Tensor,
+        characters: dict[str, Tensor],
+        character_groups: Tensor,
+    ) -> None:
         self.points, self.exact, self.sizes, self.groups = points, exact, sizes, groups
+        self.characters, self.character_groups = Programs(self, **characters), character_groups
         self.ends = torch.full((len(points),), points.shape[2] - 1)
 
     def __len__(self) -> int:
         return len(self.points)
 
-    def some(self, count: int, random: Generator) -> Traces:
-        """Up to ``count`` of them, one time in two of one alphabet, else of all."""
+    def some(self, count: int, random: Generator) -> tuple[Tensor, Tensor]:
+        """Up to ``count`` strokes, and all characters, one time in two of one alphabet, else of all.
+
+        Returns:
+            their indices, each ``int64``.
+        """
         one, any_group = torch.rand(2, generator=random)
         names = self.groups.unique()
         of = names[int(one * len(names))]
-        pool = torch.arange(len(self)) if any_group < 0.5 else (self.groups == of).nonzero().flatten()
-        chosen = pool[torch.randperm(len(pool), generator=random)[:count]]
-        return Traces(self.points[chosen], self.exact[chosen], self.sizes[chosen], self.groups[chosen])
+        strokes, characters = (
+            torch.arange(len(groups)) if any_group < 0.5 else (groups == of).nonzero().flatten()
+            for groups in (self.groups, self.character_groups)
+        )
+        return strokes[torch.randperm(len(strokes), generator=random)[:count]], characters
 
     def drawn(self, strokes: Tensor, mirrored: Tensor, turned: Tensor, hands: Hands, random: Generator) -> Tensor:
         """See :meth:`Library.drawn`; hands without noise draw what is exact."""
@@ -68,23 +86,66 @@ class Traces(Library):
 def read_traces(path: Path, alphabets: Sequence[str]) -> Traces:
     """The strokes of some alphabets in one of Omniglot's zips of strokes, long ones also by halves.
 
-    Raises DataError for a zip that is damaged, or lacks an alphabet.
+    Raises DataError for a zip that is damaged, or lacks an alphabet, or has no character of few strokes.
     """
-    points, exact, sizes, groups = [], [], [], []
+    found: list[tuple[np.ndarray, np.ndarray, float, int]] = []
+    programs: list[dict[str, np.ndarray]] = []
+    of: list[int] = []
     for group, name in enumerate(alphabets):
         for drawings in _characters(path, name):
-            for stroke, usual in zip(*_matched(drawings), strict=True):
-                for part in _parts(usual):
-                    own = np.stack([_along(each, *part) for each in (*stroke, usual)])
+            matched, usual = _matched(drawings)
+            program = _program(usual[:STROKES])
+            for number, (strokes, best) in enumerate(zip(matched, usual, strict=True)):
+                for part in _parts(best):
+                    own = np.stack([each if part == WHOLE else _along(each, *part) for each in (*strokes, best)])
                     low, high = own.min(1, keepdims=True), own.max(1, keepdims=True)
                     size = float((high - low).max(-1)[:-1].mean())
                     own = (own - (low + high) / 2) / size
-                    points.append(own[:-1])
-                    exact.append(own[-1])
-                    sizes.append(size)
-                    groups.append(group)
-    drawn, plain = (torch.from_numpy(np.stack(each)).float() for each in (points, exact))
-    return Traces(drawn, plain, torch.tensor(sizes), torch.tensor(groups))
+                    if part == WHOLE and number < STROKES:
+                        program["strokes"][number], program["sizes"][number] = len(found), size
+                    found.append((own[:-1], own[-1], size, group))
+            if len(usual) <= STROKES:
+                programs.append(program)
+                of.append(group)
+    if not programs:
+        raise DataError(f"{path}: no character of {', '.join(alphabets)} has at most {STROKES} strokes")
+    points, exact, sizes, groups = zip(*found, strict=True)
+    columns = {name: torch.from_numpy(np.stack([program[name] for program in programs])) for name in programs[0]}
+    return Traces(
+        torch.from_numpy(np.stack(points)).float(),
+        torch.from_numpy(np.stack(exact)).float(),
+        torch.tensor(sizes),
+        torch.tensor(groups),
+        columns,
+        torch.tensor(of),
+    )
+
+
+def _program(strokes: np.ndarray) -> dict[str, np.ndarray]:
+    """How the strokes ``[n, POINTS, 2]`` of a character are tied together: a row of the columns of :class:`Programs`.
+
+    Each is tied to the earlier stroke that it comes nearest to, where it does. Which strokes of the library they are, and how
+    large, is left to be filled in; dots stay as they are here.
+    """
+    filled: dict[str, np.ndarray] = {
+        "strokes": np.zeros(STROKES, np.int64),
+        "mirrored": np.ones(STROKES, np.float32),
+        "turned": np.zeros(STROKES, np.float32),
+        "sizes": np.zeros(STROKES, np.float32),
+        "parents": np.zeros((STROKES, 2), np.int64),
+        "joints": np.zeros((STROKES, 2), np.float32),
+        "offsets": np.zeros((STROKES, 2), np.float32),
+        "bridges": np.full(STROKES, -1.0, np.float32),
+    }
+    filled["sizes"][: len(strokes)] = DOT_SIZE
+    for own in range(1, len(strokes)):
+        gaps = strokes[own][None, None] - strokes[:own, :, None]  # [earlier, their points, own points, 2]
+        apart = np.linalg.norm(gaps, axis=-1)
+        parent, there, here = np.unravel_index(apart.argmin(), apart.shape)
+        filled["parents"][own] = parent
+        filled["joints"][own] = there / (POINTS - 1), here / (POINTS - 1)
+        filled["offsets"][own] = gaps[parent, there, here]
+    return filled
 
 
 def _characters(path: Path, alphabet: str) -> list[list[list[np.ndarray]]]:
@@ -112,7 +173,7 @@ def _drawing(text: str) -> list[np.ndarray]:
     every = np.concatenate(strokes)
     low, high = every.min(0), every.max(0)
     side = max((high - low).max(), 0.1 * _CANVAS)
-    return [_along((stroke - (low + high) / 2) / side, 0.0, 1.0) for stroke in strokes]
+    return [_along((stroke - (low + high) / 2) / side, *WHOLE) for stroke in strokes]
 
 
 def _along(stroke: np.ndarray, first: float, last: float) -> np.ndarray:
@@ -163,4 +224,4 @@ def _parts(stroke: np.ndarray) -> list[tuple[float, float]]:
     side = np.ptp(stroke, axis=0).max()
     if side < _DOT:
         return []
-    return [(0.0, 1.0), *([(0.0, 0.5), (0.5, 1.0)] if side > _SMALL and length > _LONG * side else [])]
+    return [WHOLE, *([(0.0, 0.5), (0.5, 1.0)] if side > _SMALL and length > _LONG * side else [])]

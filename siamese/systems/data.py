@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from siamese.augment import Affine, Cutout, Light
+from siamese.augment import Affine, Distortion
 from siamese.datasets.base import DataSet, Splits, preprocessing_entry
 from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
@@ -44,8 +44,7 @@ class FewShotData(pl.LightningDataModule):
         image_size: side in pixels of the square that the network sees; None for the table's own size.
         symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
             (rotations), or 8 (rotations and mirror images).
-        light: other light on training images, or None.
-        cutout: a square of each training image hidden, or None.
+        distortions: what else is done to training images, in this order, once ``augment`` has turned and moved them.
         extra: a data set all of whose classes teach too, and do nothing else: drawn ones, say, where there are few real ones.
             Its images have the shape of the source's.
         strict: make missing data an error instead of training on the generated stand-in.
@@ -61,8 +60,7 @@ class FewShotData(pl.LightningDataModule):
         augment: Affine | None,
         image_size: int | None = 35,
         symmetries: int = 1,
-        light: Light | None = None,
-        cutout: Cutout | None = None,
+        distortions: list[Distortion] | None = None,
         extra: DataSet | None = None,
         strict: bool = False,
         eval_batch: int = 512,
@@ -80,7 +78,7 @@ class FewShotData(pl.LightningDataModule):
                 "shift 0 does nothing else"
             )
         self.source, self.sampler, self.extra = source, sampler, extra
-        self.augment, self.light, self.cutout = augment, light, cutout
+        self.augment, self.distortions = augment, distortions or []
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
@@ -206,10 +204,8 @@ class FewShotData(pl.LightningDataModule):
         images, distort = self._images(split, index.rows.flatten()), index.distort.flatten()
         if self.augment is not None:
             images = self.augment(images, index.turns.flatten(), distort, draw)
-        if self.light is not None:
-            images = self.light(images, distort, draw)
-        if self.cutout is not None:
-            images = self.cutout(images, distort, draw)
+        for distortion in self.distortions:
+            images = distortion(images, distort, draw)
         return _together(images, index.rows).contiguous(memory_format=torch.channels_last)
 
     def _stream(self, split: str, draw: Callable[[int], IndexBatch], share: bool = True) -> DataLoader:

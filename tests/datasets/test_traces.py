@@ -10,8 +10,8 @@ import torch
 from siamese.datasets.glyphs import Glyphs
 from siamese.datasets.minimal import CHOOSING, Minimal
 from siamese.datasets.omniglot_lists import LISTS
-from siamese.datasets.strokes import Hands
-from siamese.datasets.traces import POINTS, Traces, _drawing, _matched, read_traces
+from siamese.datasets.strokes import STROKES, Hands, trace
+from siamese.datasets.traces import POINTS, Traces, _drawing, _matched, _program, read_traces
 from siamese.errors import DataError, UserError
 from siamese.sampling.seeds import generator
 
@@ -114,8 +114,12 @@ def test_a_line_that_is_no_point_is_told(tmp_path):
 
 
 def traces() -> Traces:
+    """Three strokes, two of one alphabet and one of another, and of each alphabet a character."""
     points = torch.randn(3, 4, POINTS, 2, generator=generator(0))
-    return Traces(points, points.mean(1), torch.ones(3), torch.tensor([0, 0, 1]))
+    column, pair = torch.zeros(2, STROKES), torch.zeros(2, STROKES, 2)
+    columns = {"strokes": column.long(), "mirrored": column + 1, "turned": column, "sizes": column + 1, "parents": pair.long(),
+               "joints": pair, "offsets": pair, "bridges": column - 1}  # fmt: skip
+    return Traces(points, points.mean(1), torch.ones(3), torch.tensor([0, 0, 1]), columns, torch.tensor([0, 1]))
 
 
 def test_a_hand_without_noise_draws_what_is_usual_and_others_what_people_drew():
@@ -140,10 +144,32 @@ def test_strokes_are_turned_upside_down_and_then_round():
 def test_some_strokes_come_from_one_alphabet_or_from_all():
     library = traces()
     drawn = [library.some(2, generator(seed)) for seed in range(60)]
-    assert {len(some) for some in drawn} == {1, 2}, "an alphabet of one stroke has no two"
-    mixed = [some for some in drawn if len(some.groups.unique()) == 2]
-    assert 10 < len(mixed) < 40
-    assert torch.equal(library.some(2, generator(7)).points, library.some(2, generator(7)).points)
+    assert {len(strokes) for strokes, _ in drawn} == {1, 2}, "an alphabet of one stroke has no two"
+    assert 15 < sum(len(characters) == 2 for _, characters in drawn) < 45
+    for strokes, characters in drawn:
+        assert len(characters) == 2 or (library.groups[strokes] == characters).all()
+    assert torch.equal(library.some(2, generator(7))[0], library.some(2, generator(7))[0])
+
+
+def test_recorded_characters_are_drawn_as_they_were(tmp_path):
+    """The program of a character, carried out exactly, puts its strokes where they were."""
+    library = read_traces(zipped(tmp_path / "strokes.zip", ["Greek"], characters=3, people=1), ["Greek"])
+    programs = library.characters
+    assert (programs.sizes > 0).sum(1).tolist() == [3, 3, 3]
+    drawn = trace(programs, Hands.exact(3), generator(0))[:, :3].numpy()
+    for number, found in enumerate(drawn):
+        expected = np.stack(_drawing(text(moved(BAR, 0, number), moved(HOOK, 0, 5 * number), WAVE)))
+        apart = (found - expected).reshape(-1, 2)
+        np.testing.assert_allclose(apart, np.broadcast_to(apart[0], apart.shape), atol=1e-5, err_msg="all moved alike")
+
+
+def test_strokes_of_a_character_are_tied_where_they_come_nearest():
+    cross = [[(0.0, 0.0), (0.0, 80.0)], [(10.0, 40.0), (60.0, 40.0)]]
+    row = _program(np.stack(_drawing(text(*cross))))
+    assert row["parents"][1, 0] == 0
+    np.testing.assert_allclose(row["joints"][1], [0.5, 0.0], atol=0.02)
+    np.testing.assert_allclose(row["offsets"][1], [10 / 80, 0], atol=0.02)
+    assert (row["sizes"] > 0).tolist() == [True, True, False, False, False]
 
 
 def test_glyphs_of_recorded_strokes(mirror):

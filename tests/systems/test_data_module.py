@@ -250,7 +250,7 @@ def test_without_augmentation_images_stay_as_they_are(tiny):
 
 def test_other_light_comes_after_the_distortion(tiny):
     still = Affine(0.0, 0.0, 0.0, 0.0)
-    data = ready(tiny, augment=still, light=Light(0.0, 0.2, 0.0))
+    data = ready(tiny, augment=still, distortions=[Light(0.0, 0.2, 0.0)])
     rows = torch.arange(4)
     drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), rows < 2)
     batch = data.on_after_batch_transfer(("train", drawn), 0)
@@ -271,7 +271,7 @@ def test_a_gpu_holds_a_split_where_it_has_room_and_otherwise_a_batch(make_table,
 
 
 def test_a_square_is_hidden_of_training_images_alone(tiny):
-    data = ready(tiny, augment=None, light=Light(0.0, 0.2, 0.0), cutout=Cutout(0.5, value=-1.0))
+    data = ready(tiny, augment=None, distortions=[Light(0.0, 0.2, 0.0), Cutout(0.5, value=-1.0)])
     rows = torch.arange(4)
     drawn = IndexBatch(rows, tiny.labels[rows], torch.zeros(4, dtype=torch.int64), rows < 2)
     hidden = data.on_after_batch_transfer(("train", drawn), 0).images == -1
