@@ -27,6 +27,7 @@ from torch import Tensor
 from siamese.errors import DataError
 
 _COLUMNS = ("labels", "groups", "sources")
+_ADDED = "extra "  # so begin the names of groups that were joined to a table
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Table:
     def classes(self) -> Tensor:
         """``int64 [M]``: the labels that occur, sorted."""
         return self.labels.unique()
+
+    @cached_property
+    def added(self) -> Tensor:
+        """``bool [G]``: which of the ``group_names`` came with a table that was joined to this one."""
+        return torch.tensor([name.startswith(_ADDED) for name in self.group_names], dtype=torch.bool)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -214,7 +220,7 @@ def joined(table: Table, extra: Table) -> Table:
         groups=torch.cat([table.groups, extra.groups + len(table.group_names)]),
         sources=torch.cat([table.sources, extra.sources]),
         class_names=table.class_names + tuple(f"{extra.name}/{name}" for name in extra.class_names),
-        group_names=table.group_names + tuple(f"extra {name}" for name in extra.group_names),
+        group_names=table.group_names + tuple(f"{_ADDED}{name}" for name in extra.group_names),
         file_names=table.file_names + tuple(f"{extra.name}/{name}" for name in extra.file_names),
     )
 

@@ -215,6 +215,7 @@ def test_joined_tables_have_the_classes_and_groups_of_both(tiny, make_table):
     assert len(both.groups.unique()) == 4 + 2
     assert both.class_names[int(both.labels[-1])] == "tiny/class 4"
     assert both.group_names[int(both.groups[-1])] == "extra group 1"
+    assert torch.equal(both.added[both.groups], torch.arange(len(both)) >= len(tiny))
     assert both.file_names[-1] == "tiny/4_3.png"
     assert both.name == tiny.name
     with pytest.raises(DataError, match="images of tiny are 1x16x16, those of tiny 1x28x28"):

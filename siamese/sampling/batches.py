@@ -62,16 +62,23 @@ class ClassBatches(Sampler):
         shots: how many images of each (K). A class with fewer images gives some of them more than once, each with its own
             distortion.
         groups: unless ``classes`` is a list, draw the classes from this many groups; few groups make near classes, and hard
-            negatives. None draws from all. Where the groups hold fewer classes than asked for, others fill up.
+            negatives. None draws from all. A list says how many of the data set's own groups, and how many of those that were
+            joined to it. Where the groups hold fewer classes than asked for, others fill up.
         steps: batches of an epoch, over all processes.
     """
 
     def __init__(
-        self, classes: int | list[int] | None = 32, shots: int = 4, groups: int | None = 4, steps: int = 250
+        self,
+        classes: int | list[int] | None = 32,
+        shots: int = 4,
+        groups: int | list[int] | None = 4,
+        steps: int = 250,
     ) -> None:
         total = sum(classes) if isinstance(classes, list) else classes
         if (total is not None and total < 2) or shots < 2:
             raise UserError(f"a batch needs at least 2 classes x 2 images to compare, not {classes} x {shots}")
+        if isinstance(groups, list) and len(groups) != 2:
+            raise UserError(f"a list of groups says how many are own and how many joined to them, not {groups}")
         self.classes, self.shots, self.groups, self.steps = classes, shots, groups, steps
 
     def epoch(self, table: Table, symmetries: int, seed: int, epoch: int) -> IndexBatch:
@@ -81,7 +88,7 @@ class ClassBatches(Sampler):
         if isinstance(self.classes, list):
             drawn = self._by_group(self.classes, keys, group.repeat_interleave(symmetries), table.name)
         else:
-            drawn = self._of_all(self.classes, keys, group, symmetries, table.name, draw)
+            drawn = self._of_all(self.classes, keys, group, symmetries, table, draw)
         classes, turns = drawn // symmetries, drawn % symmetries
         padding = torch.arange(rows.shape[1]) >= counts[classes].unsqueeze(2)
         order = torch.rand(padding.shape, generator=draw).masked_fill(padding, -1.0).argsort(dim=2, descending=True)
@@ -93,19 +100,29 @@ class ClassBatches(Sampler):
         return IndexBatch(images, labels, turns, torch.ones_like(images, dtype=torch.bool))
 
     def _of_all(
-        self, wanted: int | None, keys: Tensor, group: Tensor, symmetries: int, name: str, draw: torch.Generator
+        self, wanted: int | None, keys: Tensor, group: Tensor, symmetries: int, table: Table, draw: torch.Generator
     ) -> Tensor:
         """``int64 [S, P]``: the columns of ``keys`` (``float [S, classes * symmetries]``, random) that are in each batch."""
         present = keys.shape[1]
         wanted = min(MOST_CLASSES, present) if wanted is None else wanted
         if not 2 <= wanted <= present:
-            raise UserError(f"batches of {max(wanted, 2)} classes cannot be drawn from {name}: here it has {present}")
+            raise UserError(
+                f"batches of {max(wanted, 2)} classes cannot be drawn from {table.name}: here it has {present}"
+            )
         if self.groups is not None:
             names, group = group.unique(return_inverse=True)
-            order = torch.rand(self.steps, len(names), generator=draw).argsort(dim=1)
-            chosen = order.argsort(dim=1) < self.groups  # [S, groups]
+            chosen = self._some_groups(torch.rand(self.steps, len(names), generator=draw), table.added[names])
             keys = keys + chosen[:, group].repeat_interleave(symmetries, dim=1)
         return keys.topk(wanted).indices
+
+    def _some_groups(self, random: Tensor, added: Tensor) -> Tensor:
+        """``bool [S, G]``: which groups the classes of each batch come from, by random numbers ``float [S, G]``; which of the
+        groups were joined to the data set's own is ``bool [G]``."""
+        if isinstance(self.groups, int):
+            return random.argsort(dim=1).argsort(dim=1) < self.groups
+        ranks = [random.masked_fill(others, 2.0).argsort(dim=1).argsort(dim=1) for others in (added, ~added)]
+        own, joined = (rank < count for rank, count in zip(ranks, self.groups or (), strict=True))
+        return torch.where(added, joined, own)
 
     def _by_group(self, wanted: list[int], keys: Tensor, group: Tensor, name: str) -> Tensor:
         """As ``_of_all``, ``wanted[g]`` columns of the ``g``-th group; ``group`` is that of each column."""

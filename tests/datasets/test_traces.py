@@ -1,5 +1,6 @@
 """Recorded strokes: read, matched between people, and made into new characters."""
 
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from siamese.datasets.strokes import STROKES, Hands, trace
 from siamese.datasets.traces import POINTS, Traces, _drawing, _matched, _program, read_traces
 from siamese.errors import DataError, UserError
 from siamese.sampling.seeds import generator
+from siamese.tables import Table
 
 BAR = [(0.0, 0.0), (0.0, 80.0)]  # downwards
 HOOK = [(0.0, 40.0), (60.0, 40.0), (60.0, 60.0)]
@@ -189,23 +191,35 @@ def test_only_the_strokes_of_a_minimal_background_are_published(names):
         Glyphs(strokes=names)
 
 
-def test_a_minimal_background_teaches_by_itself_and_by_what_is_invented_from_it(omniglot, mirror):
-    splits = Minimal("small1", invented=2).split(omniglot)
-    real = splits.train.groups < len(omniglot.group_names)
-    assert {omniglot.group_names[g] for g in splits.train.groups[real].unique()} == set(LISTS["small1"])
-    assert int(real.sum()) == 2720
-    assert len(splits.train.groups[~real].unique()) == 2
+@pytest.fixture
+def alphabets(make_table) -> Table:
+    """A table in which small1's alphabets, Tengwar and Tibetan have two characters each."""
+    names = (*LISTS["small1"], "Tengwar", "Tibetan")
+    return dataclasses.replace(make_table([2] * 7, sources=2, size=105), name="omniglot", group_names=names)
+
+
+def test_a_minimal_background_teaches_by_itself_and_by_what_is_invented_from_it(alphabets, mirror):
+    minimal = Minimal("small1", test=["Tengwar"], invented=2)
+    splits = minimal.split(alphabets)
+    real = ~splits.train.added[splits.train.groups]
+    assert {alphabets.group_names[g] for g in splits.train.groups[real].unique()} == set(LISTS["small1"])
+    assert int(real.sum()) == 20 and len(splits.train.groups[~real].unique()) == 2
     assert splits.val.name == "glyphs of recorded strokes" and len(splits.val.groups.unique()) == CHOOSING
-    assert not set(splits.val.file_names) & {name.split("/", 1)[1] for name in splits.train.file_names}
-    assert len(splits.test) == len(omniglot.of_groups(LISTS["official"]))
+    invented = {name.split("/", 1)[1] for name in splits.train.file_names[20:]}
+    assert invented and not set(splits.val.file_names) & invented
+    assert {alphabets.group_names[g] for g in splits.test.groups} == {"Tengwar"}
+    assert minimal.official_runs(splits.test) is None, "their alphabets are not all tested"
 
 
-def test_a_minimal_background_may_do_without_inventions_and_choose_by_alphabets_of_its_own(omniglot):
-    minimal = Minimal(["Balinese", "Greek"], val=["Korean"], invented=0)
-    splits = minimal.split(omniglot)
-    assert len(splits.train.groups.unique()) == 2 and splits.val.groups.unique().tolist() == [
-        omniglot.group_names.index("Korean")
-    ]
+def test_a_minimal_background_may_do_without_inventions_and_choose_by_alphabets_of_its_own(alphabets):
+    splits = Minimal(["Balinese", "Greek"], val=["Korean"], test=["Tibetan"], invented=0).split(alphabets)
+    groups = [{alphabets.group_names[g] for g in part.groups} for part in (splits.train, splits.val, splits.test)]
+    assert groups == [{"Balinese", "Greek"}, {"Korean"}, {"Tibetan"}]
+
+
+def test_what_teaches_does_not_choose(alphabets):
+    with pytest.raises(DataError, match="both in train and in val"):
+        Minimal("small1", val=["Korean"], test=["Tibetan"], invented=0).split(alphabets)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from siamese.errors import UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, ClassBatches, IndexBatch, PairBatches, Sampler, Shuffled
-from siamese.tables import Table
+from siamese.tables import Table, joined
 
 
 @pytest.fixture
@@ -50,6 +50,23 @@ def test_groups_of_a_batch_are_whole_where_they_do_not_suffice(blind):
     for row in batch.rows:
         counts = sorted(len(blind.labels[row][blind.groups[row] == group].unique()) for group in range(4))
         assert counts[2:] == [6, 6]
+
+
+def test_a_list_of_groups_draws_from_the_own_and_from_those_joined_to_them(blind, make_table):
+    extra = dataclasses.replace(make_table([5, 5, 5]), images=torch.empty(75, 1, 0, 0, dtype=torch.uint8))
+    both = joined(blind, extra)
+    batch = ClassBatches(8, 2, [1, 2], 60).epoch(both, 2, seed=0, epoch=0)
+    drawn = [set(row.tolist()) for row in both.groups[batch.rows]]
+    assert all(len(groups & {0, 1, 2, 3}) <= 1 and len(groups & {4, 5, 6}) <= 2 for groups in drawn)
+    assert set.union(*drawn) == set(range(7))
+    usual = ClassBatches(8, 2, [2, 1], 20).epoch(blind, 2, seed=0, epoch=0)
+    assert equal(usual, ClassBatches(8, 2, 2, 20).epoch(blind, 2, seed=0, epoch=0)), "nothing was joined"
+
+
+@pytest.mark.parametrize("groups", [[], [4], [1, 2, 3]])
+def test_a_list_of_groups_has_two_numbers(groups):
+    with pytest.raises(UserError, match="how many are own"):
+        ClassBatches(8, 2, groups)
 
 
 def test_every_class_image_and_group_has_its_chance(blind):
