@@ -29,7 +29,7 @@ from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
 VERSION = 1  # To be raised whenever equal arguments no longer give equal images.
-TRACES = 2  # The same for those of recorded strokes.
+TRACES = 1  # The same for those of recorded strokes.
 _PEN = 5.2 / 105  # the pen's width, as a share of the canvas's side
 _MARGIN = 0.5 / 105 + _PEN  # what is kept free of the middle of the pen, so that all ink is on the canvas
 

@@ -180,8 +180,8 @@ class FewShotData(pl.LightningDataModule):
         return Batch(images, split, index.labels, index.pairs)
 
     def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """Up to 40 more batches, at most ``MOST_VIEWS`` images, drawn and distorted as in training, without what is of
-        ``extra``; the same at every call.
+        """Up to 40 more batches, at most ``MOST_VIEWS`` images, drawn and distorted as in training, without what was joined to
+        the source's own; the same at every call.
 
         Yields:
             images ``float [B, C, H, W]`` in [0, 1], labels ``int64 [B]``, both on the device.
@@ -190,14 +190,20 @@ class FewShotData(pl.LightningDataModule):
         if whole.labels.ndim > 2:
             raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
         for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
-            own = whole.rows[step] < len(self.table("train"))
+            own = self._own[whole.rows[step]]
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
             yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
 
     def originals(self, device: torch.device) -> Iterator[Tensor]:
-        """The source's training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
-        for rows in torch.arange(len(self.table("train")), device=device).split(self.eval_batch):
+        """The source's own training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
+        for rows in self._own.nonzero().flatten().to(device).split(self.eval_batch):
             yield self._images("train", rows)
+
+    @property
+    def _own(self) -> Tensor:
+        """``bool [N]``: which training images are the source's own, and not joined to them."""
+        table = self.resized["train"]
+        return ~table.added[table.groups]
 
     def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator) -> Tensor:
         """``float [B, C, H, W]``: the images of a batch, each row of the table distorted by itself."""
