@@ -189,8 +189,9 @@ class FewShotData(pl.LightningDataModule):
         whole = self.sampler.epoch(self.resized["train"], self.symmetries, self.seed, VIEWS)
         if whole.labels.ndim > 2:
             raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
+        teaches = self._own
         for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
-            own = self._own[whole.rows[step]]
+            own = teaches[whole.rows[step]]
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
             yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
 

@@ -15,7 +15,7 @@ from siamese.precision import cpu_has_bfloat16
 class QuickMuon(timm.optim.Muon):
     """timm's Muon, which makes its steps orthogonal in bfloat16; on a CPU that has no such numbers, in float32.
 
-    Without it a step of a network of some 100,000 weights takes a second longer there. timm has no option for it.
+    Without it a step of a network of some 400,000 weights takes a second longer there. timm has no option for it.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
