@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from siamese.errors import UserError
+
 
 class Affine(nn.Module):
     """A random affine map of each image: rotation, shear, scale and shift, each drawn uniformly from ±its range.
@@ -41,7 +43,14 @@ class Affine(nn.Module):
         self.rotation, self.shear, self.scale, self.shift = rotation, shear, scale, shift
         self.probability, self.outside, self.whole_pixels = probability, outside, whole_pixels
 
-    def forward(self, images: Tensor, turns: Tensor, distort: Tensor, generator: torch.Generator) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        turns: Tensor,
+        distort: Tensor,
+        generator: torch.Generator,
+        warp: Tensor | None = None,
+    ) -> Tensor:
         """Turn and distort images.
 
         Args:
@@ -49,12 +58,16 @@ class Affine(nn.Module):
             turns: ``int64 [B]``, quarter turns, plus 4 if mirrored first.
             distort: ``bool [B]``; the others are only turned.
             generator: on the device of the images.
+            warp: what is done to them then, as ``ClassWarp`` gives it; all of it in one resampling.
         """
-        matrix = _symmetry(turns) @ self._draw(distort, generator, images.shape[2], images.shape[3])
-        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+        matrix = _symmetry(turns) @ self.drawn(distort, generator, images.shape[2], images.shape[3])
+        if warp is None:
+            grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+        else:
+            grid = (warp.flatten(1, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]).view_as(warp)
         return F.grid_sample(images, grid, padding_mode=self.outside, align_corners=False)
 
-    def _draw(self, distort: Tensor, generator: torch.Generator, height: int, width: int) -> Tensor:
+    def drawn(self, distort: Tensor, generator: torch.Generator, height: int, width: int) -> Tensor:
         """``float [B, 2, 3]``: for each image the map from output to input coordinates, which are in [-1, 1] on both sides."""
         count, device = len(distort), distort.device
 
@@ -65,18 +78,65 @@ class Affine(nn.Module):
             return draw * (applied & distort.unsqueeze(1))
 
         angle = uniform(math.radians(self.rotation), 1).squeeze(1)
-        cos, sin = angle.cos(), angle.sin()
-        rotation = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
-        stretch = torch.diag_embed(1 + uniform(self.scale, 2))
-        shear = uniform(self.shear, 2)
-        skew = torch.eye(2, device=device) + torch.diag_embed(shear).flip(2)
+        stretch = 1 + uniform(self.scale, 2)
+        linear = _linear(angle, uniform(self.shear, 2), stretch, height, width)
         shift = uniform(2 * self.shift, 2)  # coordinates span 2
         if self.whole_pixels:
             sides = torch.tensor([width, height], device=device) / 2
             shift = (shift * sides).round() / sides
-        # Turned and sheared are pixels, not coordinates, of which both sides have as many.
-        sides = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=device)
-        return torch.cat([(rotation @ skew @ stretch) * sides, shift.unsqueeze(2)], dim=2)
+        return torch.cat([linear, shift.unsqueeze(2)], dim=2)
+
+
+class ClassWarp:
+    """One random smooth map for all images of a *class* in a batch, which makes another class of it: other characters, drawn
+    by the same people. Of few classes it makes as many as training asks for.
+
+    Args:
+        rotation, shear, scale: as of ``Affine``, each uniform in ±its range.
+        bend: how far each of 4x4 places is moved along either axis, the standard deviation, a fraction of the width or
+            height; what lies between them follows smoothly.
+        share: of the classes that are warped; the others stay as they are.
+    """
+
+    def __init__(
+        self, rotation: float = 20.0, shear: float = 0.25, scale: float = 0.15, bend: float = 0.04, share: float = 1.0
+    ) -> None:
+        self.rotation, self.shear, self.scale, self.bend, self.share = rotation, shear, scale, bend, share
+
+    def __call__(self, labels: Tensor, distort: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Draw a map for each class.
+
+        Args:
+            labels: ``int64 [B]``, the classes of the images.
+            distort: ``bool [B]``; the others stay as they are.
+            height, width: of the images.
+            generator: on the device of the labels.
+
+        Returns:
+            ``float [B, H, W, 2]``: where each pixel comes from, coordinates in [-1, 1] on both sides.
+
+        Raises:
+            UserError: the images carry several labels each.
+        """
+        if labels.ndim > 1:
+            raise UserError("data.warp takes images of one class each")
+        present, index = labels.unique(return_inverse=True)
+        count, device = len(present), labels.device
+        warped = (torch.rand(count, 1, device=device, generator=generator) < self.share).float()
+        draw = (2 * torch.rand(count, 5, device=device, generator=generator) - 1) * warped
+        places = torch.randn(count, 2, 4, 4, device=device, generator=generator) * warped.view(-1, 1, 1, 1)
+        linear = _linear(
+            math.radians(self.rotation) * draw[:, 0],
+            self.shear * draw[:, 1:3],
+            1 + self.scale * draw[:, 3:],
+            height,
+            width,
+        )
+        grid = F.affine_grid(F.pad(linear, (0, 1)), [count, 1, height, width], align_corners=False)
+        bent = F.interpolate(places, size=(height, width), mode="bicubic", align_corners=True)
+        warps = grid + 2 * self.bend * bent.permute(0, 2, 3, 1)  # coordinates span 2
+        still = F.affine_grid(torch.eye(2, 3, device=device)[None], [1, 1, height, width], align_corners=False)
+        return torch.where(distort.view(-1, 1, 1, 1), warps[index], still)
 
 
 class Distortion(nn.Module, ABC):
@@ -158,6 +218,16 @@ class Light(Distortion):
         x, y = (torch.linspace(-1, 1, side, device=images.device) for side in (images.shape[3], images.shape[2]))
         slope = self.gradient * (across * x + down * y.unsqueeze(1))
         return images * (1 + self.contrast * contrast + slope) + self.brightness * brightness
+
+
+def _linear(angle: Tensor, shear: Tensor, stretch: Tensor, height: int, width: int) -> Tensor:
+    """``float [B, 2, 2]`` of angles ``[B]`` in radians, shears and stretches ``[B, 2]``, horizontal and vertical. Turned and
+    sheared are pixels, not coordinates, of which both sides have as many."""
+    cos, sin = angle.cos(), angle.sin()
+    rotation = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
+    skew = torch.eye(2, device=angle.device) + torch.diag_embed(shear).flip(2)
+    sides = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=angle.device)
+    return (rotation @ skew @ torch.diag_embed(stretch)) * sides
 
 
 def _symmetry(turns: Tensor) -> Tensor:

@@ -210,15 +210,47 @@ def run_command(arguments: list[str], command: type[Command] = Command) -> Comma
 
 
 def evaluate(arguments: list[str]) -> None:
-    """``evaluate --checkpoint FILE [options]``: the benchmark again, with the configuration the checkpoint carries."""
+    """``evaluate --checkpoint FILE [options]``: the benchmark again, with the configuration the checkpoint carries.
+
+    Several checkpoints are one ensemble, with the configuration of the first; its run is named apart.
+    """
     import argparse
     import tempfile
 
     parser = argparse.ArgumentParser("python -m siamese evaluate", description=evaluate.__doc__)
-    parser.add_argument("--checkpoint", required=True, type=Path, help="a checkpoint of a run, such as …/best.ckpt")
+    parser.add_argument(
+        "--checkpoint", required=True, nargs="+", type=Path, help="checkpoints of runs, such as …/best.ckpt"
+    )
+    parser.add_argument("--views", type=int, default=1, help="the mean of this many views of every image (1)")
     given, options = parser.parse_known_args(arguments)
-    checkpoint = read_checkpoint(given.checkpoint)
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
-        config.write(checkpoint.config_for("test"))
-        config.flush()
-        run_command(["test", "--config", config.name, "--ckpt_path", str(given.checkpoint), *options])
+    configs = [read_checkpoint(path).config_for("test") for path in given.checkpoint]
+    if len(configs) > 1 or given.views != 1:
+        sources = [yaml.safe_load(config)["data"]["source"] for config in configs]
+        for path, source in zip(given.checkpoint, sources, strict=True):
+            if source != sources[0]:
+                raise UserError(f"{path} was trained on other data than {given.checkpoint[0]}")
+        config = _of_ensemble(configs[0], [str(path.resolve()) for path in given.checkpoint], given.views)
+    else:
+        config, options = configs[0], ["--ckpt_path", str(given.checkpoint[0]), *options]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(config)
+        file.flush()
+        run_command(["test", "--config", file.name, *options])
+
+
+def _of_ensemble(text: str, checkpoints: list[str], views: int) -> str:
+    """The configuration of a training, as that of a test of an ensemble."""
+    config = yaml.safe_load(text)
+    config["experiment"] += f"-ensemble-{len(checkpoints)}x{views}"
+    config["model"] = {
+        "network": {
+            "class_path": "siamese.ensemble.Ensemble",
+            "init_args": {"checkpoints": checkpoints, "views": views},
+        },
+        # It teaches nothing any more, but says that embeddings are compared by the cosine.
+        "loss": {
+            "class_path": "siamese.losses.MetricLearning",
+            "init_args": {"loss": {"class_path": "pytorch_metric_learning.losses.SupConLoss"}},
+        },
+    }
+    return yaml.safe_dump(config)

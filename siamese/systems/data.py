@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from siamese.augment import Affine, Distortion
+from siamese.augment import Affine, ClassWarp, Distortion
 from siamese.datasets.base import DataSet, Splits, preprocessing_entry
 from siamese.errors import DataUnavailable, UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
@@ -44,6 +44,7 @@ class FewShotData(pl.LightningDataModule):
         image_size: side in pixels of the square that the network sees; None for the table's own size.
         symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
             (rotations), or 8 (rotations and mirror images).
+        warp: makes another class of each of the source's own classes in a training batch, in one resampling with ``augment``.
         distortions: what else is done to training images, in this order, once ``augment`` has turned and moved them.
         extra: a data set all of whose classes teach too, and do nothing else: drawn ones, say, where there are few real ones.
             Its images have the shape of the source's.
@@ -60,6 +61,7 @@ class FewShotData(pl.LightningDataModule):
         augment: Affine | None,
         image_size: int | None = 35,
         symmetries: int = 1,
+        warp: ClassWarp | None = None,
         distortions: list[Distortion] | None = None,
         extra: DataSet | None = None,
         strict: bool = False,
@@ -72,13 +74,15 @@ class FewShotData(pl.LightningDataModule):
             raise UserError(f"data.symmetries must be 1, 2, 4 or 8, not {symmetries}")
         if augment is None and symmetries > 1:
             raise UserError(f"data.augment turns images, so without it data.symmetries is 1, not {symmetries}")
+        if augment is None and warp is not None:
+            raise UserError("data.augment moves images, so without it there is no data.warp")
         if augment is None and sampler.mirror:
             raise UserError(
                 "data.augment mirrors images, so without it the sampler's mirror is false; one of rotation, shear, scale and "
                 "shift 0 does nothing else"
             )
         self.source, self.sampler, self.extra = source, sampler, extra
-        self.augment, self.distortions = augment, distortions or []
+        self.augment, self.warp, self.distortions = augment, warp, distortions or []
         self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
         self.splits: Splits | None = None
@@ -176,7 +180,9 @@ class FewShotData(pl.LightningDataModule):
             rows = batch.rows if tiles is None else tiles[batch.rows.cpu()].to(batch.rows.device)
             return Batch(_together(self._images(batch.split, rows.flatten()), rows), batch.split)
         split, index = batch
-        images = self._augmented(split, index, self._augmenting(index.rows.device))
+        images = self._augmented(
+            split, index, self._augmenting(index.rows.device), self.warp if split == "train" else None
+        )
         return Batch(images, split, index.labels, index.pairs)
 
     def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
@@ -193,7 +199,7 @@ class FewShotData(pl.LightningDataModule):
         for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
             own = teaches[whole.rows[step]]
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
-            yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
+            yield self._augmented("train", index, self._drawing(device, step, VIEWS), None), index.labels
 
     def originals(self, device: torch.device) -> Iterator[Tensor]:
         """The source's own training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
@@ -206,11 +212,15 @@ class FewShotData(pl.LightningDataModule):
         table = self.resized["train"]
         return ~table.added[table.groups]
 
-    def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator) -> Tensor:
+    def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator, warp: ClassWarp | None) -> Tensor:
         """``float [B, C, H, W]``: the images of a batch, each row of the table distorted by itself."""
         images, distort = self._images(split, index.rows.flatten()), index.distort.flatten()
         if self.augment is not None:
-            images = self.augment(images, index.turns.flatten(), distort, draw)
+            warped = None
+            if warp is not None:  # invented classes are as many as asked for as they are
+                own = distort & self._own.to(distort.device)[index.rows.flatten()]
+                warped = warp(index.labels, own, images.shape[2], images.shape[3], draw)
+            images = self.augment(images, index.turns.flatten(), distort, draw, warped)
         for distortion in self.distortions:
             images = distortion(images, distort, draw)
         return _together(images, index.rows).contiguous(memory_format=torch.channels_last)

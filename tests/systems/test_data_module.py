@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from siamese.augment import Affine, Cutout, Light
+from siamese.augment import Affine, ClassWarp, Cutout, Light
 from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
 from siamese.losses import Contrastive
@@ -277,3 +277,50 @@ def test_a_square_is_hidden_of_training_images_alone(tiny):
     hidden = data.on_after_batch_transfer(("train", drawn), 0).images == -1
     assert hidden[:2].flatten(1).any(1).all(), "after the light, which would have changed it"
     assert not hidden[2:].any()
+
+
+def test_classes_of_training_batches_alone_are_warped(tiny):
+    """Images of a class alike, and neither validation batches nor views; without a generator for it nothing changes."""
+    bent = ClassWarp(bend=0.2)
+    still = Affine(0.0, 0.0, 0.0, 0.0)
+    data, plain = ready(tiny, augment=still, warp=bent), ready(tiny, augment=still)
+    rows = torch.tensor([0, 0, 10, 10])
+    labels = torch.tensor([5, 5, 5, 6])
+    drawn = IndexBatch(rows, labels, torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.bool))
+    images = {
+        (split, each): each.on_after_batch_transfer((split, drawn), 0).images
+        for split in ("train", "val")
+        for each in (data, plain)
+    }
+    warped = images["train", data]
+    assert torch.equal(warped[0], warped[1])
+    assert (warped[2] - warped[3]).abs().max() > 0.1, "one image, two classes"
+    assert (warped - images["train", plain]).abs().amax((1, 2, 3)).min() > 0.1
+    assert torch.equal(images["val", data], images["val", plain])
+    for (one, _), (other, _) in zip(data.views(torch.device("cpu")), plain.views(torch.device("cpu")), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_invented_classes_are_not_warped(tiny, make_table):
+    drawn = dataclasses.replace(make_table([10], seed=5), name="drawn")
+    still = Affine(0.0, 0.0, 0.0, 0.0)
+    data = ready(tiny, augment=still, extra=Own(drawn), warp=ClassWarp(bend=0.2))
+    rows = torch.tensor([0, 59, 60, 109])
+    unturned = torch.zeros(4, dtype=torch.int64)
+    batch = data.on_after_batch_transfer(
+        ("train", IndexBatch(rows, torch.arange(4), unturned, torch.tensor([True, False, True, True]))), 0
+    )
+    moved = (batch.images - data.resized["train"].images[rows] / 255).abs().amax((1, 2, 3))
+    assert moved[0] > 0.1
+    assert moved[1:].max() < 1e-4
+
+
+def test_a_warp_is_refused_where_it_has_no_meaning(tiny):
+    with pytest.raises(UserError, match=r"without it there is no data\.warp"):
+        data_of(tiny, augment=None, warp=ClassWarp())
+    data = ready(tiny, warp=ClassWarp())
+    several = IndexBatch(
+        torch.arange(4), torch.ones(4, 3, dtype=torch.bool), torch.zeros(4, dtype=torch.int64), torch.arange(4) > 0
+    )
+    with pytest.raises(UserError, match="one class each"):
+        data.on_after_batch_transfer(("train", several), 0)
