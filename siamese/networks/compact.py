@@ -31,9 +31,6 @@ class Compact(nn.Module):
             With ``Softmax`` it is the L2 constraint, see ``siamese.losses.least_radius``. None leaves them as they are.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
             left and right, such as faces.
-        blurred: maxima are taken at every position and averaged over 3x3 of these before every other one is dropped, so that an
-            embedding depends less on how an image lies on the pixels (Zhang 2019, Making Convolutional Networks
-            Shift-Invariant Again; there by a binomial filter).
         places: of each block, the side of a grid in each of whose cells ``features`` are averaged as well, so that they say
             where something is; 1 for no grid, None for none anywhere.
     """
@@ -50,7 +47,6 @@ class Compact(nn.Module):
         mirrored: bool = False,
         places: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
-        blurred: bool = False,
     ) -> None:
         super().__init__()
         depths = [1] * len(widths) if depths is None else depths
@@ -73,7 +69,7 @@ class Compact(nn.Module):
             raise UserError(f"{len(widths)} blocks halve an image of {image_size} pixels to nothing; use fewer widths")
         self.blocks = nn.Sequential(
             *(
-                _block(before, after, depth, blurred)
+                _block(before, after, depth)
                 for before, after, depth in zip([channels, *widths[:-1]], widths, depths, strict=True)
             )
         )
@@ -128,15 +124,10 @@ class Compact(nn.Module):
         return embeddings if self.radius is None else self.radius * F.normalize(embeddings.float(), dim=1)
 
 
-def _block(before: int, after: int, depth: int, blurred: bool) -> nn.Sequential:
+def _block(before: int, after: int, depth: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for number in range(depth):
         layers.append(nn.Conv2d(after if number else before, after, 3, padding=1, bias=False))
-        layers.extend([] if number else _halving(blurred))
+        layers.extend([] if number else [nn.MaxPool2d(2)])
         layers.extend([nn.BatchNorm2d(after), nn.ReLU(inplace=True)])
     return nn.Sequential(*layers)
-
-
-def _halving(blurred: bool) -> list[nn.Module]:
-    """Maxima of 2x2: ``[B, C, H, W]`` to ``[B, C, H // 2, W // 2]``."""
-    return [nn.MaxPool2d(2, stride=1), nn.AvgPool2d(3, stride=2, padding=1)] if blurred else [nn.MaxPool2d(2)]

@@ -2,12 +2,10 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from siamese.errors import UserError
 from siamese.networks import Committee, Compact, Koch
-from siamese.sampling.seeds import generator
 from siamese.similarity import WeightedL1
 
 
@@ -173,29 +171,3 @@ def test_blocks_of_several_convolutions():
 def test_depths_that_make_no_sense(depths):
     with pytest.raises(UserError, match="depths has a number of at least 1 for each of the 3 blocks"):
         Compact((4, 6, 8), 5, depths=depths)
-
-
-@pytest.mark.parametrize("size", [28, 35, 48])
-def test_a_blurred_pool_halves_as_another_does(size):
-    images = torch.rand(2, 1, size, size, generator=generator(0))
-    plain, blurred = (Compact((4, 6, 8), 5, image_size=size, depths=(1, 2, 1), blurred=blur) for blur in (False, True))
-    assert {n: p.shape for n, p in plain.embed.named_parameters()} == {
-        n: p.shape for n, p in blurred.embed.named_parameters()
-    }
-    for one, other in zip(plain.blocks, blurred.blocks, strict=True):
-        images = torch.rand(2, one[0].in_channels, *images.shape[2:], generator=generator(1))
-        assert one(images).shape == other(images).shape
-        images = one(images)
-
-
-def test_blurred_pools_depend_less_on_where_an_image_lies_on_the_pixels():
-    """What a shift by less than the last stride changes comes from the positions that pools drop."""
-    images = F.pad(F.interpolate(torch.rand(32, 1, 8, 8, generator=generator(0)), (24, 24)), (8, 8, 8, 8))
-    moved = images.roll((1, 1), (2, 3))
-    changed = {}
-    for blur in (False, True):
-        torch.manual_seed(0)
-        network = Compact((8, 8, 8), 16, image_size=40, average=True, blurred=blur).train()
-        here, there = network(torch.cat([images, moved])).detach().chunk(2)
-        changed[blur] = float((here - there).norm(dim=1).mean() / (here - here.mean(0)).norm(dim=1).mean())
-    assert changed[True] < 0.7 * changed[False], changed
