@@ -89,7 +89,8 @@ class Affine(nn.Module):
 
 class ClassWarp:
     """One random smooth map for all images of a *class* in a batch, which makes another class of it: other characters, drawn
-    by the same people. Of few classes it makes as many as training asks for.
+    by the same people. Of few classes it makes as many as training asks for. It is for losses that compare the images of a
+    batch, not for those that know the classes.
 
     Args:
         rotation, shear, scale: as of ``Affine``, each uniform in ±its range.
@@ -103,7 +104,9 @@ class ClassWarp:
     ) -> None:
         self.rotation, self.shear, self.scale, self.bend, self.share = rotation, shear, scale, bend, share
 
-    def __call__(self, labels: Tensor, distort: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, labels: Tensor, distort: Tensor, height: int, width: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Draw a map for each class.
 
         Args:
@@ -113,7 +116,8 @@ class ClassWarp:
             generator: on the device of the labels.
 
         Returns:
-            ``float [B, H, W, 2]``: where each pixel comes from, coordinates in [-1, 1] on both sides.
+            ``float [B, H, W, 2]``, where each pixel comes from, coordinates in [-1, 1] on both sides; and ``bool [B]``, which
+            images are warped.
 
         Raises:
             UserError: the images carry several labels each.
@@ -122,9 +126,9 @@ class ClassWarp:
             raise UserError("data.warp takes images of one class each")
         present, index = labels.unique(return_inverse=True)
         count, device = len(present), labels.device
-        warped = (torch.rand(count, 1, device=device, generator=generator) < self.share).float()
-        draw = (2 * torch.rand(count, 5, device=device, generator=generator) - 1) * warped
-        places = torch.randn(count, 2, 4, 4, device=device, generator=generator) * warped.view(-1, 1, 1, 1)
+        warped = distort & (torch.rand(count, device=device, generator=generator) < self.share)[index]
+        draw = 2 * torch.rand(count, 5, device=device, generator=generator) - 1
+        places = torch.randn(count, 2, 4, 4, device=device, generator=generator)
         linear = _linear(
             math.radians(self.rotation) * draw[:, 0],
             self.shear * draw[:, 1:3],
@@ -136,7 +140,7 @@ class ClassWarp:
         bent = F.interpolate(places, size=(height, width), mode="bicubic", align_corners=True)
         warps = grid + 2 * self.bend * bent.permute(0, 2, 3, 1)  # coordinates span 2
         still = F.affine_grid(torch.eye(2, 3, device=device)[None], [1, 1, height, width], align_corners=False)
-        return torch.where(distort.view(-1, 1, 1, 1), warps[index], still)
+        return torch.where(warped.view(-1, 1, 1, 1), warps[index], still), warped
 
 
 class Distortion(nn.Module, ABC):

@@ -25,7 +25,7 @@ class Ensemble(nn.Module):
     Args:
         checkpoints: files of networks whose embeddings are compared by the cosine.
         views: how many views of each image; the first is the image as it is, the others the same affine maps of every image.
-        affine: draws the other views.
+        affine: draws the other views; None for ``Affine()``.
 
     Raises:
         UserError: there is no checkpoint or no view, a file is no checkpoint, or its embeddings are compared otherwise.
@@ -43,7 +43,7 @@ class Ensemble(nn.Module):
                 )
         self.networks = nn.ModuleList(system.network for system in systems)
         self.embedding_size = sum(int(system.network.embedding_size) for system in systems)  # type: ignore[misc, arg-type]
-        self.views, self.affine = views, affine or Affine(rotation=6.0, shear=0.1, scale=0.1, shift=0.03)
+        self.views, self.affine = views, affine or Affine()
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``float32 [B, D]`` of length 1 of images ``[B, C, H, W]``."""

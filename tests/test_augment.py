@@ -242,7 +242,7 @@ STRAIGHT = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "bend": 0.0}
 
 def warps(warp: ClassWarp, count: int = MANY) -> tuple[Tensor, Tensor]:
     """Of so many classes the maps' linear part ``[count, 2, 2]``, and how far they move each place, ``[count, 41, 41, 2]``."""
-    grid = warp(torch.arange(count), torch.ones(count, dtype=torch.bool), 41, 41, generator(0))
+    grid, _ = warp(torch.arange(count), torch.ones(count, dtype=torch.bool), 41, 41, generator(0))
     middle, step = 20, 4
     to_x = (grid[:, middle, middle + step] - grid[:, middle, middle]) / (2 * step / 41)
     to_y = (grid[:, middle + step, middle] - grid[:, middle, middle]) / (2 * step / 41)
@@ -251,14 +251,15 @@ def warps(warp: ClassWarp, count: int = MANY) -> tuple[Tensor, Tensor]:
 
 def test_a_warp_is_of_the_class():
     labels, distort = torch.tensor([7, 3, 7, 9, 3]), torch.ones(5, dtype=torch.bool)
-    grid = ClassWarp()(labels, distort, 20, 20, generator(0))
+    grid, _ = ClassWarp()(labels, distort, 20, 20, generator(0))
     assert grid.shape == (5, 20, 20, 2)
     assert torch.equal(grid[0], grid[2]) and torch.equal(grid[1], grid[4])
     for one, other in ((0, 1), (0, 3), (1, 3)):
         assert (grid[one] - grid[other]).abs().max() > 0.02
-    assert torch.equal(grid, ClassWarp()(labels, distort, 20, 20, generator(0)))
-    assert not torch.equal(grid, ClassWarp()(labels, distort, 20, 20, generator(1))), "another batch, other classes"
-    some = ClassWarp()(labels, torch.arange(5) < 2, 20, 20, generator(0))
+    assert torch.equal(grid, ClassWarp()(labels, distort, 20, 20, generator(0))[0])
+    assert not torch.equal(grid, ClassWarp()(labels, distort, 20, 20, generator(1))[0]), "another batch, other classes"
+    some, warped = ClassWarp()(labels, torch.arange(5) < 2, 20, 20, generator(0))
+    assert warped.tolist() == [True, True, False, False, False]
     assert torch.equal(some[:2], grid[:2])
     torch.testing.assert_close(
         some[2:], F.affine_grid(torch.eye(2, 3).expand(3, 2, 3), [3, 1, 20, 20], align_corners=False)
@@ -299,7 +300,7 @@ def test_turned_distorted_warped_are_one_resampling(turn):
     """Turned first, warped last: a warp that is a quarter turn turns what was turned; one that does nothing changes nothing."""
     images, distort = torch.rand(2, 1, 28, 28, generator=generator(0)), torch.ones(2, dtype=torch.bool)
     turns, still = torch.full((2,), turn), torch.zeros(2, dtype=torch.bool)
-    nothing = ClassWarp(**STRAIGHT)(turns, distort, 28, 28, generator(2))
+    nothing, _ = ClassWarp(**STRAIGHT)(turns, distort, 28, 28, generator(2))
     once = Affine()(images, turns, distort, generator(1))
     torch.testing.assert_close(Affine()(images, turns, distort, generator(1), nothing), once, atol=1e-4, rtol=0)
     quarter = torch.stack([-nothing[..., 1], nothing[..., 0]], dim=-1)
@@ -309,7 +310,7 @@ def test_turned_distorted_warped_are_one_resampling(turn):
 
 
 def test_warped_pixels_are_turned_not_coordinates():
-    linear = ClassWarp(**STRAIGHT | {"rotation": 90.0})(
+    linear, _ = ClassWarp(**STRAIGHT | {"rotation": 90.0})(
         torch.arange(50), torch.ones(50, dtype=torch.bool), 21, 41, generator(0)
     )
     across, down = linear[:, 10, 21] - linear[:, 10, 20], linear[:, 11, 20] - linear[:, 10, 20]

@@ -17,6 +17,7 @@ from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sample
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
 from siamese.sampling.tiles import SIDE, tile_targets, tiled
+from siamese.systems.held import Held
 from siamese.systems.streams import RowBatch, RowStream, SplitStream, loader
 from siamese.tables import Table, joined
 
@@ -88,7 +89,7 @@ class FewShotData(pl.LightningDataModule):
         self.splits: Splits | None = None
         self.official: Episodes | None = None
         self.tiles: dict[str, Tensor | None] = {}
-        self._on_device: dict[tuple[str, torch.device], Tensor] = {}
+        self._held = Held()
 
     def prepare_data(self) -> None:
         """Make the table once, in one process; ``setup`` then finds it in the cache."""
@@ -180,10 +181,10 @@ class FewShotData(pl.LightningDataModule):
             rows = batch.rows if tiles is None else tiles[batch.rows.cpu()].to(batch.rows.device)
             return Batch(_together(self._images(batch.split, rows.flatten()), rows), batch.split)
         split, index = batch
-        images = self._augmented(
-            split, index, self._augmenting(index.rows.device), self.warp if split == "train" else None
-        )
-        return Batch(images, split, index.labels, index.pairs)
+        draw, warp, labels = self._augmenting(index.rows.device), None, index.labels
+        if split == "train" and self.warp is not None:
+            warp, labels = self._warped(self.warp, index, draw)
+        return Batch(self._augmented(split, index, draw, warp), split, labels, index.pairs)
 
     def views(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Up to 40 more batches, at most ``MOST_VIEWS`` images, drawn and distorted as in training, without what was joined to
@@ -199,7 +200,7 @@ class FewShotData(pl.LightningDataModule):
         for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
             own = teaches[whole.rows[step]]
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
-            yield self._augmented("train", index, self._drawing(device, step, VIEWS), None), index.labels
+            yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
 
     def originals(self, device: torch.device) -> Iterator[Tensor]:
         """The source's own training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
@@ -212,15 +213,20 @@ class FewShotData(pl.LightningDataModule):
         table = self.resized["train"]
         return ~table.added[table.groups]
 
-    def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator, warp: ClassWarp | None) -> Tensor:
+    def _warped(self, warp: ClassWarp, index: IndexBatch, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where pixels come from, ``float [B, H, W, 2]``, and labels: what is warped is of another class in every process."""
+        table = self.resized["train"]
+        # Invented classes are as many as asked for without it.
+        own = index.distort.flatten() & self._own.to(index.rows.device)[index.rows.flatten()]
+        grid, warped = warp(index.labels, own, *table.image_shape[1:], draw)
+        rank = self.trainer.global_rank if self.trainer else 0
+        return grid, index.labels + rank * len(table.class_names) * self.symmetries * warped
+
+    def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator, warp: Tensor | None = None) -> Tensor:
         """``float [B, C, H, W]``: the images of a batch, each row of the table distorted by itself."""
         images, distort = self._images(split, index.rows.flatten()), index.distort.flatten()
         if self.augment is not None:
-            warped = None
-            if warp is not None:  # invented classes are as many as asked for as they are
-                own = distort & self._own.to(distort.device)[index.rows.flatten()]
-                warped = warp(index.labels, own, images.shape[2], images.shape[3], draw)
-            images = self.augment(images, index.turns.flatten(), distort, draw, warped)
+            images = self.augment(images, index.turns.flatten(), distort, draw, warp)
         for distortion in self.distortions:
             images = distortion(images, distort, draw)
         return _together(images, index.rows).contiguous(memory_format=torch.channels_last)
@@ -239,13 +245,7 @@ class FewShotData(pl.LightningDataModule):
         return loader(RowStream(split, self.images(split), self.eval_batch))
 
     def _images(self, split: str, rows: Tensor) -> Tensor:
-        """``float [B, C, H, W]`` in [0, 1]; the whole split is moved to the device once, where that has room for it."""
-        key = (split, rows.device)
-        if key not in self._on_device:
-            images = self.resized[split].images
-            self._on_device[key] = images.to(rows.device) if _has_room(rows.device, images) else images
-        held = self._on_device[key]
-        return held[rows.to(held.device)].to(rows.device).float().div_(255)
+        return self._held.rows(split, self.resized[split].images, rows)
 
     def _augmenting(self, device: torch.device) -> torch.Generator:
         """The generator of this step and process, on the device; a resumed training draws what it would have drawn."""
@@ -254,11 +254,6 @@ class FewShotData(pl.LightningDataModule):
 
     def _drawing(self, device: torch.device, *key: int) -> torch.Generator:
         return torch.Generator(device).manual_seed(generator(self.seed, *key, AUGMENT).initial_seed())
-
-
-def _has_room(device: torch.device, images: Tensor) -> bool:
-    """Whether they take less than half of the memory that a GPU has free; what is in the computer's memory stays there."""
-    return device.type != "cuda" or 2 * images.nbytes < torch.cuda.mem_get_info(device)[0]
 
 
 def _together(images: Tensor, rows: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The data module: what it falls back to, what its loaders hold, and what a batch is on the device."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -15,7 +16,8 @@ from siamese.losses import Contrastive
 from siamese.networks import Compact
 from siamese.sampling.batches import ClassBatches, IndexBatch, PairBatches
 from siamese.systems import FewShotData, Siamese
-from siamese.systems.data import Batch, RowBatch, _has_room
+from siamese.systems.data import Batch, RowBatch
+from siamese.systems.held import has_room
 from siamese.tables import Table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__`")  # no workers share it
@@ -265,9 +267,9 @@ def test_other_light_comes_after_the_distortion(tiny):
 def test_a_gpu_holds_a_split_where_it_has_room_and_otherwise_a_batch(make_table, monkeypatch):
     images = make_table([8]).images
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * images.nbytes, 2**40))
-    assert not _has_room(torch.device("cuda"), images)
-    assert _has_room(torch.device("cuda"), images[1:])
-    assert _has_room(torch.device("cpu"), images)
+    assert not has_room(torch.device("cuda"), images)
+    assert has_room(torch.device("cuda"), images[1:])
+    assert has_room(torch.device("cpu"), images)
 
 
 def test_a_square_is_hidden_of_training_images_alone(tiny):
@@ -324,3 +326,25 @@ def test_a_warp_is_refused_where_it_has_no_meaning(tiny):
     )
     with pytest.raises(UserError, match="one class each"):
         data.on_after_batch_transfer(("train", several), 0)
+
+
+def test_what_is_warped_is_another_class_in_every_process(tiny, make_table):
+    """Both draw from generators of their own, so a character that both draw is warped in two ways."""
+    drawn = dataclasses.replace(make_table([10], seed=5), name="drawn")
+    rows, distort = torch.tensor([0, 1, 60, 30]), torch.tensor([True, True, True, False])
+    labels = torch.tensor([0, 0, 12, 6])
+    batches = []
+    for rank in range(2):
+        data = ready(tiny, extra=Own(drawn), warp=ClassWarp(), symmetries=2)
+        data.trainer = SimpleNamespace(global_step=3, global_rank=rank)
+        index = IndexBatch(rows, labels, torch.zeros(4, dtype=torch.int64), distort)
+        batches.append(data.on_after_batch_transfer(("train", index), 0))
+    first, second = (batch.labels.tolist() for batch in batches)
+    assert first == labels.tolist()
+    assert second[0] == second[1]
+    assert second[0] not in range(2 * len(data.resized["train"].class_names)), "no class of the first process"
+    assert second[2:] == first[2:], "what is not warped is the same class everywhere"
+    plain = ready(tiny, symmetries=2)
+    plain.trainer = SimpleNamespace(global_step=3, global_rank=1)
+    few = IndexBatch(rows[:2], labels[:2], torch.zeros(2, dtype=torch.int64), distort[:2])
+    assert torch.equal(plain.on_after_batch_transfer(("train", few), 0).labels, labels[:2])
