@@ -97,11 +97,18 @@ class ClassWarp:
         bend: how far each of 4x4 places is moved along either axis, the standard deviation, a fraction of the width or
             height; what lies between them follows smoothly.
         share: of the classes that are warped; the others stay as they are.
+
+    Raises:
+        UserError: the bend is negative, or the share is none.
     """
 
     def __init__(
         self, rotation: float = 20.0, shear: float = 0.25, scale: float = 0.15, bend: float = 0.04, share: float = 1.0
     ) -> None:
+        if bend < 0 or not 0 <= share <= 1:
+            raise UserError(
+                f"a warp bends by 0 or more, and a share from 0 to 1 of the classes, not {bend} and {share}"
+            )
         self.rotation, self.shear, self.scale, self.bend, self.share = rotation, shear, scale, bend, share
 
     def __call__(

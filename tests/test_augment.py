@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siamese.augment import Affine, ClassWarp, Cutout, Light, Thickness
+from siamese.errors import UserError
 from siamese.sampling.seeds import generator
 
 NOTHING = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "shift": 0.0}
@@ -293,6 +294,12 @@ def test_a_share_of_the_classes_is_warped():
     warped = moved.abs().amax((1, 2, 3)) > 1e-3
     assert 0.25 < float(warped.float().mean()) < 0.35
     assert moved[~warped].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("wrong", [{"bend": -0.1}, {"share": 1.5}, {"share": -0.5}])
+def test_a_warp_of_other_ranges_is_refused(wrong):
+    with pytest.raises(UserError, match="a share from 0 to 1"):
+        ClassWarp(**wrong)
 
 
 @pytest.mark.parametrize("turn", range(8))
