@@ -23,6 +23,7 @@ COMMANDS = {
 }
 # Those with a main() of their own, which takes what follows the command.
 _OWN = {
+    "evaluate": "siamese.commands.evaluate",
     "study": "siamese.study.cli",
     "sweep": "siamese.sweep.cli",
     "export": "siamese.export",
@@ -79,10 +80,7 @@ def _lightning(arguments: list[str]) -> int:
     try:
         if arguments[0] in _OWN:
             return importlib.import_module(_OWN[arguments[0]]).main(arguments[1:])
-        if arguments[0] == "evaluate":
-            cli.evaluate(arguments[1:])
-        else:
-            cli.run_command(arguments)
+        cli.run_command(arguments)
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     return 0

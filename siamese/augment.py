@@ -90,12 +90,12 @@ class Affine(nn.Module):
 class ClassWarp:
     """One random smooth map for all images of a *class* in a batch, which makes another class of it: other characters, drawn
     by the same people. Of few classes it makes as many as training asks for. It is for losses that compare the images of a
-    batch, not for those that know the classes.
+    batch, not for those that know the classes, nor for those that remember earlier batches.
 
     Args:
         rotation, shear, scale: as of ``Affine``, each uniform in ±its range.
-        bend: how far each of 4x4 places is moved along either axis, the standard deviation, a fraction of the width or
-            height; what lies between them follows smoothly.
+        bend: elastic deformation: how far each of 4x4 places is moved along either axis, the standard deviation, a fraction
+            of the width or height; what lies between them follows smoothly.
         share: of the classes that are warped; the others stay as they are.
 
     Raises:

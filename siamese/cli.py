@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Ti
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from siamese.checkpoints import check_fits, read_checkpoint
+from siamese.ensemble import Ensemble
 from siamese.errors import UserError
 from siamese.precision import best_precision
 from siamese.progress import TrainingBar
@@ -125,8 +126,11 @@ class Command(LightningCLI):
         return trainer
 
     def experiment(self) -> str:
-        """The experiment's name, which says if generated data takes the place of the data set it is named after."""
+        """The experiment's name, which says if several networks or views are evaluated as one, and if generated data takes the
+        place of the data set it is named after."""
         name, table = str(self.config[self.subcommand].experiment), self.datamodule.table("train").name
+        if isinstance(network := self.model.network, Ensemble):
+            name += f"-ensemble-{len(network.networks)}x{network.views}"
         generated = next((kind for kind in GENERATED if table.startswith(kind)), "")
         return f"{name}-{generated}" if generated not in name else name
 
@@ -207,50 +211,3 @@ def run_command(arguments: list[str], command: type[Command] = Command) -> Comma
             save_config_kwargs={"overwrite": True},
             trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10},
         )
-
-
-def evaluate(arguments: list[str]) -> None:
-    """``evaluate --checkpoint FILE [options]``: the benchmark again, with the configuration the checkpoint carries.
-
-    Several checkpoints are one ensemble, with the configuration of the first; its run is named apart.
-    """
-    import argparse
-    import tempfile
-
-    parser = argparse.ArgumentParser("python -m siamese evaluate", description=evaluate.__doc__)
-    parser.add_argument(
-        "--checkpoint", required=True, nargs="+", type=Path, help="checkpoints of runs, such as …/best.ckpt"
-    )
-    parser.add_argument("--views", type=int, default=1, help="the mean of this many views of every image (1)")
-    given, options = parser.parse_known_args(arguments)
-    configs = [read_checkpoint(path).config_for("test") for path in given.checkpoint]
-    if len(configs) > 1 or given.views != 1:
-        sources = [yaml.safe_load(config)["data"]["source"] for config in configs]
-        for path, source in zip(given.checkpoint, sources, strict=True):
-            if source != sources[0]:
-                raise UserError(f"{path} was trained on other data than {given.checkpoint[0]}")
-        config = _of_ensemble(configs[0], [str(path.resolve()) for path in given.checkpoint], given.views)
-    else:
-        config, options = configs[0], ["--ckpt_path", str(given.checkpoint[0]), *options]
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(config)
-        file.flush()
-        run_command(["test", "--config", file.name, *options])
-
-
-def _of_ensemble(text: str, checkpoints: list[str], views: int) -> str:
-    """The configuration of a training, as that of a test of an ensemble."""
-    config = yaml.safe_load(text)
-    config["experiment"] += f"-ensemble-{len(checkpoints)}x{views}"
-    config["model"] = {
-        "network": {
-            "class_path": "siamese.ensemble.Ensemble",
-            "init_args": {"checkpoints": checkpoints, "views": views},
-        },
-        # It teaches nothing any more, but says that embeddings are compared by the cosine.
-        "loss": {
-            "class_path": "siamese.losses.MetricLearning",
-            "init_args": {"loss": {"class_path": "pytorch_metric_learning.losses.SupConLoss"}},
-        },
-    }
-    return yaml.safe_dump(config)

@@ -1,4 +1,5 @@
-"""Several trained networks, and several views of an image, as one embedding. It is always reported apart from one network."""
+"""Several trained networks, and several views of an image (test-time augmentation), as one embedding, reported apart from that
+of one network."""
 
 from __future__ import annotations
 
@@ -27,23 +28,35 @@ class Ensemble(nn.Module):
         views: how many views of each image; the first is the image as it is, the others the same affine maps of every image.
         affine: draws the other views; None for ``Affine()``.
 
+    Attributes:
+        about: what each checkpoint says about itself.
+        how: what stands for an image, in words.
+
     Raises:
-        UserError: there is no checkpoint or no view, a file is no checkpoint, or its embeddings are compared otherwise.
+        UserError: there is no checkpoint or no view, a file is no checkpoint or given twice, its network knows classes, or its
+            embeddings are compared otherwise.
     """
 
     def __init__(self, checkpoints: Sequence[str], views: int = 1, affine: Affine | None = None) -> None:
         super().__init__()
         if not checkpoints or views < 1:
             raise UserError(f"an ensemble has one or more checkpoints and views, not {len(checkpoints)} and {views}")
-        systems = [rebuild(read_checkpoint(Path(path)), Path(path)) for path in checkpoints]
+        if len({Path(path).resolve() for path in checkpoints}) < len(checkpoints):
+            raise UserError("each checkpoint of an ensemble is given once")
+        read = [read_checkpoint(Path(path)) for path in checkpoints]
+        systems = [rebuild(one, Path(path)) for one, path in zip(read, checkpoints, strict=True)]
         for path, system in zip(checkpoints, systems, strict=True):
+            if system.knows_classes:
+                raise UserError(f"{path} tells classes; an ensemble is of networks whose embeddings are compared")
             if not isinstance(system.similarity, Cosine):
                 raise UserError(
                     f"{path} compares embeddings by {type(system.similarity).__name__}; an ensemble is of cosines"
                 )
         self.networks = nn.ModuleList(system.network for system in systems)
         self.embedding_size = sum(int(system.network.embedding_size) for system in systems)  # type: ignore[misc, arg-type]
-        self.views, self.affine = views, affine or Affine()
+        self.views, self.affine, self.about = views, affine or Affine(), [one.about for one in read]
+        several = [f"{count} {word}" for count, word in ((len(read), "networks"), (views, "views")) if count > 1]
+        self.how = f"{' and '.join(several) or 'one view'} of each image"
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings ``float32 [B, D]`` of length 1 of images ``[B, C, H, W]``."""

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 import siamese
+from siamese.errors import UserError
 from siamese.evaluation.evaluator import Evaluator
 from siamese.plots.style import save
 from siamese.report import benchmark_table, read_metrics, write_report
@@ -65,6 +66,7 @@ class Record(pl.Callback):
         self.folder, self.config, self.command, self.resumed_from = folder, config, command, resumed_from
         self.stop, self.timer = stop, timer
         self.trained: tuple[float, int] | None = None  # seconds and steps
+        self.about: list[dict[str, Any]] = []  # what the checkpoint that was loaded says of itself
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -73,7 +75,8 @@ class Record(pl.Callback):
         about = {
             "version": siamese.__version__,
             "config": yaml.safe_dump(self.config),
-            "dataset": data.table("train").name,
+            "dataset": data.taught_by,
+            "classes": data.taught_classes,
             "fingerprint": data.fingerprint,
             "train_seconds": self.timer.time_elapsed("train"),
             "preprocessing": getattr(data, "preprocessing_entry", dict)(),
@@ -95,12 +98,28 @@ class Record(pl.Callback):
     ) -> None:
         if self.trained is None:  # this process evaluates what another has trained
             self.trained = checkpoint[CHECKPOINT_KEY]["train_seconds"], checkpoint["global_step"]
+        self.about = [checkpoint[CHECKPOINT_KEY]]
         random = checkpoint[CHECKPOINT_KEY].get("random")
         # On another machine there is no going on bit for bit, and processes are not to draw alike.
         if trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1 and random:
             torch.set_rng_state(random[0])
             if len(random) == torch.cuda.device_count() + 1:
                 torch.cuda.set_rng_state_all(random[1:])
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raises UserError where the network was taught classes that are to be tested."""
+        self.about = getattr(pl_module.network, "about", self.about)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        tested = data.table("test")
+        names = {tested.class_names[label] for label in tested.classes.tolist()} if data.taught_classes else set()
+        for about in self.about:
+            # The same table: elsewhere a name may be of another thing.
+            taught = names.intersection(about.get("classes", ())) if about["fingerprint"] == data.fingerprint else set()
+            if taught:
+                raise UserError(
+                    f"the network was taught {len(taught)} of the classes that are to be tested, for instance {min(taught)}; "
+                    "test it on others"
+                )
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -120,13 +139,14 @@ class Record(pl.Callback):
     def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
         data = trainer.datamodule  # type: ignore[attr-defined]
         seconds, steps = self.trained or (None, None)
+        taught_by = " and ".join(dict.fromkeys(about["dataset"] for about in self.about))
         checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None  # none: as the training left it
         if checkpoint and checkpoint.is_relative_to(self.folder):
             checkpoint = checkpoint.relative_to(self.folder)
         return {
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
-            "trained_on": data.taught_by,
+            "trained_on": taught_by or data.taught_by,
             "fingerprint": data.fingerprint,
             "seed": self.config.get("seed_everything"),
             "commit": commit(),

@@ -28,13 +28,13 @@ SUPCON = [
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> list[Path]:
     """Checkpoints of two seeds of a short training whose embeddings are compared by the cosine."""
-    found = []
-    for seed in ("0", "1"):
-        runs = tmp_path_factory.mktemp("runs")
-        options = ["--seed_everything", seed, "--trainer.max_epochs", "1", "--benchmark", "false"]
-        assert main(["fit", "--config", TINY, "--runs", str(runs), *options, *SUPCON]) == 0
-        found.append((runs / "tiny-glyphs" / "latest" / "checkpoints" / "best.ckpt").resolve())
-    return found
+    return [trained(tmp_path_factory.mktemp("runs"), "--seed_everything", seed, *SUPCON) for seed in ("0", "1")]
+
+
+def trained(runs: Path, *options: str) -> Path:
+    short = ["--trainer.max_epochs", "1", "--benchmark", "false"]
+    assert main(["fit", "--config", TINY, "--runs", str(runs), *short, *options]) == 0
+    return (runs / "tiny-glyphs" / "latest" / "checkpoints" / "best.ckpt").resolve()
 
 
 @pytest.fixture(scope="module")
@@ -93,18 +93,89 @@ def test_evaluate_reports_an_ensemble_apart(two, tmp_path, capsys):
     assert not (tmp_path / "tiny-glyphs").exists()
 
 
+def test_an_ensemble_keeps_its_name_apart_whatever_it_is_called(two, tmp_path):
+    named = tmp_path / "named.yaml"
+    named.write_text("experiment: mine\n")
+    assert (
+        main(["evaluate", "--checkpoint", str(two[0]), "--views", "2", "--runs", str(tmp_path), "--config", str(named)])
+        == 0
+    )
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == ["mine-ensemble-1x2-glyphs"]
+
+
+def test_what_stands_for_an_image_is_said(two):
+    for paths, views, how in (
+        (two, 1, "2 networks of each image"),
+        (two, 3, "2 networks and 3 views of each image"),
+        (two[:1], 3, "3 views of each image"),
+        (two[:1], 1, "one view of each image"),
+    ):
+        assert Ensemble([str(path) for path in paths], views).how == how
+
+
 def test_what_makes_no_ensemble_is_refused(two, best, tmp_path, capsys):
     with pytest.raises(UserError, match="one or more checkpoints and views, not 0 and 1"):
         Ensemble([])
-    assert main(["evaluate", "--checkpoint", str(two[0]), "--views", "0", "--runs", str(tmp_path)]) == 2
-    assert "not 1 and 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--checkpoint", str(two[0]), "--views", "0", "--runs", str(tmp_path)])
+    assert "whole number from 1 on" in capsys.readouterr().err
+    twice = ["--checkpoint", str(two[0]), "--checkpoint", str(two[0])]
+    assert main(["evaluate", *twice, "--runs", str(tmp_path)]) == 2
+    assert "given once" in capsys.readouterr().err
     assert main(["evaluate", "--checkpoint", str(two[0]), str(best), "--runs", str(tmp_path)]) == 2
     assert "Euclidean" in capsys.readouterr().err
     other = tmp_path / "other.ckpt"
     content = torch.load(two[1], weights_only=True)
     config = yaml.safe_load(content["siamese"]["config"])
-    config["data"]["source"]["init_args"]["seed"] = 5
+    config["data"]["image_size"] = 35
     content["siamese"]["config"] = yaml.safe_dump(config)
     torch.save(content, other)
     assert main(["evaluate", "--checkpoint", str(two[0]), str(other), "--runs", str(tmp_path)]) == 2
+    assert "other.ckpt was trained on other data, or images of another size" in capsys.readouterr().err
+    config["data"]["image_size"] = 28
+    content["siamese"] |= {"config": yaml.safe_dump(config), "fingerprint": "another"}
+    torch.save(content, other)
+    assert main(["evaluate", "--checkpoint", str(two[0]), str(other), "--runs", str(tmp_path)]) == 2
     assert "other.ckpt was trained on other data" in capsys.readouterr().err
+
+
+def test_networks_that_tell_classes_make_no_ensemble(tmp_path, capsys):
+    softmax = [
+        "--model.loss",
+        "siamese.losses.Softmax",
+        "--model.loss.classes",
+        "36",
+        "--model.loss.embedding_size",
+        "16",
+    ]
+    path = trained(tmp_path, *softmax)
+    assert main(["evaluate", "--checkpoint", str(path), "--views", "2", "--runs", str(tmp_path)]) == 2
+    assert "best.ckpt tells classes" in capsys.readouterr().err
+
+
+def test_a_network_is_not_tested_on_what_it_was_taught(two, tmp_path, capsys):
+    content = torch.load(two[0], weights_only=True)
+    taught = content["siamese"]["classes"]
+    assert taught
+    assert all(name.startswith("Glyphs-0") for name in taught)
+    results = {}
+    for name, change in (
+        ("taught", {"classes": [*taught, "Glyphs-06/character01"]}),
+        ("elsewhere", {"classes": ["Glyphs-06/character01"], "fingerprint": "another", "dataset": "others"}),
+    ):
+        torch.save(content | {"siamese": content["siamese"] | change}, tmp_path / f"{name}.ckpt")
+        for views in ("1", "2"):
+            runs = tmp_path / f"{name}{views}"
+            found = main(
+                ["evaluate", "--checkpoint", str(tmp_path / f"{name}.ckpt"), "--views", views, "--runs", str(runs)]
+            )
+            assert found == (2 if name == "taught" else 0)
+            if name == "taught":
+                assert (
+                    "taught 1 of the classes that are to be tested, for instance Glyphs-06/character01"
+                    in capsys.readouterr().err
+                )
+            else:
+                (path,) = runs.glob("*/*-test/results.json")
+                results = json.loads(path.read_text())
+                assert (results["trained_on"], results["dataset"]) == ("others", "glyphs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from siamese.datasets import omniglot_lists
 from siamese.datasets.base import Splits
 from siamese.datasets.glyphs import Glyphs
@@ -14,7 +16,7 @@ CHOOSING = 5  # invented alphabets beside those that teach
 
 class Minimal(Omniglot):
     """Five of Omniglot's alphabets teach, and invented ones that are made of their strokes (Lake et al. 2015, the task with
-    ``small1`` and ``small2``). Nothing of any other alphabet is used in teaching or choosing.
+    ``small1`` and ``small2``). No image of any other alphabet teaches a network or chooses its checkpoint.
 
     Args:
         train: ``small1``, ``small2``, or some of the alphabets of one of them, whose pen strokes are published too.
@@ -39,13 +41,24 @@ class Minimal(Omniglot):
         self.invented, self.chosen_by_invented = invented, val is None
         self.glyphs = Glyphs(alphabets=invented + CHOOSING, seed=seed, strokes=list(self.train))
 
+    def load(self) -> Table:
+        """Omniglot's table; the invented alphabets are drawn first, so that what they are made of is
+        missing now or never."""
+        if self.invented or self.chosen_by_invented:
+            self.glyphs.load()
+        return super().load()
+
     def split(self, table: Table) -> Splits:
         train, test = table.of_groups(self.train), table.of_groups(self.test)
-        if not self.invented and not self.chosen_by_invented:
-            return Splits(train, table.of_groups(self.val), test)
-        drawn = self.glyphs.load()
-        names = drawn.group_names
+        name = f"{table.name} ({len(self.train)} alphabets)"
         if self.invented:
-            train = joined(train, drawn.of_groups(names[: self.invented]))
-        val = drawn.of_groups(names[self.invented :]) if self.chosen_by_invented else table.of_groups(self.val)
-        return Splits(train, val, test)
+            drawn = self.glyphs.load()
+            train = joined(train, drawn.of_groups(drawn.group_names[: self.invented]))
+            name += f" and {drawn.name}"
+        return Splits(dataclasses.replace(train, name=name), self._choosing(table), test)
+
+    def _choosing(self, table: Table) -> Table:
+        if not self.chosen_by_invented:
+            return table.of_groups(self.val)
+        drawn = self.glyphs.load()
+        return drawn.of_groups(drawn.group_names[self.invented :])

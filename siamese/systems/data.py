@@ -117,9 +117,17 @@ class FewShotData(pl.LightningDataModule):
         taught, self.taught_by = self.splits.train, self.splits.train.name
         if self.extra is not None:
             more = self.extra.load()
+            if more.fingerprint == table.fingerprint:
+                raise UserError(f"data.extra is {table.name} again, and would teach what is to be reported on")
             taught, self.taught_by = joined(taught, more), f"{taught.name} and {more.name}"
+        # Of closed and leaking splits it is known that what is tested has been taught.
+        few = self.splits.closed or self.splits.leaking
+        self.taught_classes = [] if few else [taught.class_names[label] for label in taught.classes.tolist()]
         self.resized = {"train": taught.resized(self.image_size)}
         self.resized |= {split: self.table(split).resized(self.image_size) for split in ("val", "test")}
+        _, height, width = self.resized["train"].image_shape
+        if self.symmetries > 2 and height != width:
+            raise UserError(f"quarter turns are of square images, and these are {width}x{height}; give data.image_size")
 
     def table(self, split: str) -> Table:
         """The split's table as it was loaded, at its own resolution."""
@@ -214,13 +222,13 @@ class FewShotData(pl.LightningDataModule):
         return ~table.added[table.groups]
 
     def _warped(self, warp: ClassWarp, index: IndexBatch, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Where pixels come from, ``float [B, H, W, 2]``, and labels: what is warped is of another class in every process."""
+        """Where pixels come from, ``float [B, H, W, 2]``, and labels: what is warped is of a class of this process alone."""
         table = self.resized["train"]
         # Invented classes are as many as asked for without it.
         own = index.distort.flatten() & self._own.to(index.rows.device)[index.rows.flatten()]
         grid, warped = warp(index.labels, own, *table.image_shape[1:], draw)
-        rank = self.trainer.global_rank if self.trainer else 0
-        return grid, index.labels + rank * len(table.class_names) * self.symmetries * warped
+        place = 1 + (self.trainer.global_rank if self.trainer else 0)
+        return grid, index.labels + place * len(table.class_names) * self.symmetries * warped
 
     def _augmented(self, split: str, index: IndexBatch, draw: torch.Generator, warp: Tensor | None = None) -> Tensor:
         """``float [B, C, H, W]``: the images of a batch, each row of the table distorted by itself."""

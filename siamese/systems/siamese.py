@@ -57,6 +57,7 @@ class Siamese(pl.LightningModule):
                 "choose another loss"
             )
         self.optimization = optimization or OneCycle()
+        self._size = size
         self._embedded: dict[str, list[Tensor]] = {}
         self._fitted_at = -1
 
@@ -81,6 +82,12 @@ class Siamese(pl.LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         return self(batch.images).float()
 
+    @property
+    def knows_classes(self) -> bool:
+        """Whether the loss has learned something of each class, or label, that teaches."""
+        with torch.no_grad():
+            return self.loss.logits(torch.zeros(1, self._size, device=self.device)) is not None
+
     def embeddings(self, split: str) -> Tensor:
         """``float32 [N, D]``: what the running validation or test has embedded of a split, in order of its rows.
 
@@ -98,6 +105,13 @@ class Siamese(pl.LightningModule):
     def embedded(self, split: str) -> int:
         """How many rows of a split have been embedded so far."""
         return sum(len(part) for part in self._embedded.get(split, []))
+
+    def on_fit_start(self) -> None:
+        if getattr(self.trainer.datamodule, "warp", None) is not None and self.knows_classes:  # type: ignore[attr-defined]
+            raise UserError(
+                f"data.warp makes other classes in every batch, and {type(self.loss).__name__} learns the same ones; take a "
+                "loss that compares images, such as MetricLearning with SupConLoss"
+            )
 
     def on_validation_epoch_start(self) -> None:
         self._embedded.clear()

@@ -18,6 +18,7 @@ def test_every_turn_of_a_class_is_a_class_of_its_group():
     found = turned(table)
     assert len(found) == 16
     assert found.class_names[5] == "b, turned by 90"
+    assert found.class_names[4] == "b"
     row = (found.labels == 5).nonzero().flatten()
     assert [found.file_names[i] for i in row.tolist()] == ["y, turned by 90", "z, turned by 90"]
     assert torch.equal(found.images[row], table.images[2:].rot90(1, (2, 3)))

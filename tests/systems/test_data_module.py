@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset
 from siamese.augment import Affine, ClassWarp, Cutout, Light
 from siamese.datasets.base import DataSet, Splits
 from siamese.errors import DataUnavailable, UserError
-from siamese.losses import Contrastive
+from siamese.losses import Contrastive, Softmax
 from siamese.networks import Compact
 from siamese.sampling.batches import ClassBatches, IndexBatch, PairBatches
 from siamese.systems import FewShotData, Siamese
@@ -328,6 +328,34 @@ def test_a_warp_is_refused_where_it_has_no_meaning(tiny):
         data.on_after_batch_transfer(("train", several), 0)
 
 
+def test_a_warp_is_refused_for_a_loss_that_knows_the_classes(tiny):
+    data = ready(tiny, warp=ClassWarp())
+    for loss, fine in ((Softmax(6, 8), False), (Contrastive(), True)):
+        system = Siamese(Compact([4, 4], 8, image_size=28), loss)
+        system.trainer = SimpleNamespace(datamodule=data)
+        if fine:
+            system.on_fit_start()
+            continue
+        with pytest.raises(UserError, match=r"data\.warp makes other classes in every batch, and Softmax"):
+            system.on_fit_start()
+        data.warp = None
+        system.on_fit_start()
+        data.warp = ClassWarp()
+
+
+def test_quarter_turns_are_of_squares(tiny):
+    wide = dataclasses.replace(tiny, images=tiny.images[:, :, :14])
+    with pytest.raises(UserError, match=r"quarter turns are of square images, and these are \d+x14"):
+        ready(wide, image_size=None, symmetries=4)
+    ready(wide, image_size=None, symmetries=2)
+    ready(wide, image_size=28, symmetries=4)
+
+
+def test_what_is_reported_on_does_not_teach_as_extra(tiny):
+    with pytest.raises(UserError, match=r"data\.extra is tiny again"):
+        ready(tiny, extra=Own(tiny))
+
+
 def test_what_is_warped_is_another_class_in_every_process(tiny, make_table):
     """Both draw from generators of their own, so a character that both draw is warped in two ways."""
     drawn = dataclasses.replace(make_table([10], seed=5), name="drawn")
@@ -340,10 +368,12 @@ def test_what_is_warped_is_another_class_in_every_process(tiny, make_table):
         index = IndexBatch(rows, labels, torch.zeros(4, dtype=torch.int64), distort)
         batches.append(data.on_after_batch_transfer(("train", index), 0))
     first, second = (batch.labels.tolist() for batch in batches)
-    assert first == labels.tolist()
-    assert second[0] == second[1]
-    assert second[0] not in range(2 * len(data.resized["train"].class_names)), "no class of the first process"
-    assert second[2:] == first[2:], "what is not warped is the same class everywhere"
+    usual = range(2 * len(data.resized["train"].class_names))
+    for found in (first, second):
+        assert found[0] == found[1]
+        assert found[0] not in usual, "where another process does not warp it, it is another class"
+        assert found[2:] == labels[2:].tolist(), "what is not warped is the same class everywhere"
+    assert first[0] != second[0]
     plain = ready(tiny, symmetries=2)
     plain.trainer = SimpleNamespace(global_step=3, global_rank=1)
     few = IndexBatch(rows[:2], labels[:2], torch.zeros(2, dtype=torch.int64), distort[:2])
