@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from siamese.datasets.pictures import Preprocessing
-from siamese.errors import DataError, UserError
+from siamese.errors import DataError, DataUnavailable, UserError
 from siamese.sampling.episodes import Episodes
 from siamese.tables import Table, assert_disjoint
 
@@ -77,6 +77,25 @@ class DataSet(ABC):
     def stand_in(self) -> DataSet | None:
         """The generated data set that takes this one's place where it cannot be had, or None."""
         return None
+
+
+def loaded(source: DataSet, strict: bool = False) -> tuple[DataSet, Table]:
+    """A data set and its whole table; where it cannot be had, its generated stand-in and that one's, which is printed.
+
+    Raises DataUnavailable where it cannot be had and nothing stands in for it, or ``strict``.
+    """
+    try:
+        return source, source.load()
+    except DataUnavailable as missing:
+        stand_in = source.stand_in()
+        if strict or stand_in is None:
+            raise
+        print(
+            f"{missing}.\nGoing on with {type(stand_in).__name__}, which are generated: no result below is one on "
+            f"{type(source).__name__}. STRICT=1 makes this an error.",
+            flush=True,
+        )
+        return stand_in, stand_in.load()
 
 
 def preprocessing_entry(source: DataSet, table: Table, image_size: int | None) -> dict[str, Any] | None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from siamese.augment import Affine, ClassWarp, Distortion
-from siamese.datasets.base import DataSet, Splits, preprocessing_entry
-from siamese.errors import DataUnavailable, UserError
+from siamese.datasets.base import DataSet, Splits, loaded, preprocessing_entry
+from siamese.errors import UserError
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
@@ -98,18 +98,7 @@ class FewShotData(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         if self.splits is not None:
             return
-        try:
-            table = self.source.load()
-        except DataUnavailable as missing:
-            stand_in = self.source.stand_in()
-            if self.strict or stand_in is None:
-                raise
-            print(
-                f"{missing}.\nGoing on with {type(stand_in).__name__}, which are generated: no result below is one on "
-                f"{type(self.source).__name__}. STRICT=1 makes this an error.",
-                flush=True,
-            )
-            self.source, table = stand_in, stand_in.load()
+        self.source, table = loaded(self.source, self.strict)
         self.fingerprint = table.fingerprint
         self.splits = self.source.split(table)
         self.official = self.source.official_runs(self.splits.test)
