@@ -92,6 +92,8 @@ def test_checkpoints_that_are_none_or_of_another_architecture(capsys, tmp_path):
     text = tmp_path / "text.ckpt"
     text.write_text("hello")
     assert "not a whole checkpoint" in refused(capsys, "evaluate", "--checkpoint", str(text))
+    text.write_text("root:x:0:0")  # whose first letters are instructions of a pickle
+    assert "not a whole checkpoint" in refused(capsys, "evaluate", "--checkpoint", str(text))
     assert main(["fit", "--config", TINY, "--runs", str(tmp_path), "--trainer.max_epochs", "1"]) == 0
     best = tmp_path / "tiny-glyphs" / "latest" / "checkpoints" / "best.ckpt"
     cut = tmp_path / "cut.ckpt"
