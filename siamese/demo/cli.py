@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 HOST, PORT, TRIES = "127.0.0.1", 7860, 10
 BEST = "checkpoints/best.ckpt"
-# Below --runs. Of the study that `make train-mnist` trains, the arm whose embeddings have a fixed length.
-DIGITS = (f"mnist/latest/{BEST}", f"mnist-study/latest/L2-*/seed-*/{BEST}")
+# Below --runs. Of the study that `make train-mnist` trains, the arm of all ten digits whose embeddings have a fixed length.
+DIGITS = (f"mnist/latest/{BEST}", f"mnist-study/latest/L2-constrained--radius-*/seed-*/{BEST}")
 ONE_SHOT, GLYPHS = (f"omniglot/latest/{BEST}",), (f"omniglot-glyphs/latest/{BEST}",)
 
 

@@ -6,22 +6,26 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from siamese.__main__ import main
 from siamese.demo import cli
 from siamese.errors import UserError
+from siamese.study import Study
 
 
 def test_the_newest_checkpoint_is_taken(tmp_path):
     assert cli.newest(tmp_path, cli.DIGITS) is None
-    places = ["mnist/2026/checkpoints/best.ckpt", "mnist-study/latest/L2-constrained/seed-01/checkpoints/best.ckpt"]
-    for age, place in enumerate(places):
+    study = Study.read(Path(__file__).parents[2] / "experiments" / "mnist_study.yaml")
+    wanted, *others = (f"mnist-study/latest/{arm.folder}/seed-00/checkpoints/best.ckpt" for arm in study.arms)
+    # The newest first: those of other arms, with seven digits or embeddings of any length, are not for the page.
+    for age, place in enumerate([*others, "mnist/2026/checkpoints/best.ckpt", wanted]):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).touch()
         os.utime(tmp_path / place, (1000 - age, 1000 - age))
-    assert cli.newest(tmp_path, cli.DIGITS) == tmp_path / places[1]
+    assert cli.newest(tmp_path, cli.DIGITS) == tmp_path / wanted
     (tmp_path / "mnist/latest").symlink_to("2026")
     assert cli.newest(tmp_path, cli.DIGITS) == tmp_path / "mnist/latest/checkpoints/best.ckpt"
 
