@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from siamese.datasets import registry
+from siamese.datasets.base import loaded
 from siamese.datasets.glyphs import Glyphs
 from siamese.datasets.minimal import CHOOSING, Minimal
+from siamese.datasets.omniglot import Omniglot
 from siamese.datasets.omniglot_lists import LISTS
 from siamese.datasets.strokes import STROKES, Hands, trace
 from siamese.datasets.traces import POINTS, Traces, _drawing, _matched, _program, read_traces
-from siamese.errors import DataError, UserError
+from siamese.errors import DataError, DataUnavailable, UserError
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
@@ -203,6 +206,7 @@ def test_a_minimal_background_teaches_by_itself_and_by_what_is_invented_from_it(
     splits = minimal.split(alphabets)
     real = ~splits.train.added[splits.train.groups]
     assert {alphabets.group_names[g] for g in splits.train.groups[real].unique()} == set(LISTS["small1"])
+    assert splits.train.name == "omniglot (5 alphabets) and glyphs of recorded strokes"
     assert int(real.sum()) == 20 and len(splits.train.groups[~real].unique()) == 2
     assert splits.val.name == "glyphs of recorded strokes" and len(splits.val.groups.unique()) == CHOOSING
     invented = {name.split("/", 1)[1] for name in splits.train.file_names[20:]}
@@ -215,6 +219,20 @@ def test_a_minimal_background_may_do_without_inventions_and_choose_by_alphabets_
     splits = Minimal(["Balinese", "Greek"], val=["Korean"], test=["Tibetan"], invented=0).split(alphabets)
     groups = [{alphabets.group_names[g] for g in part.groups} for part in (splits.train, splits.val, splits.test)]
     assert groups == [{"Balinese", "Greek"}, {"Korean"}, {"Tibetan"}]
+    assert splits.train.name == "omniglot (2 alphabets)"
+
+
+def test_missing_strokes_are_told_as_missing_data(alphabets, mirror, monkeypatch):
+    """Where Omniglot is at hand, and the strokes are not: the training falls back to glyphs, or stops where it is strict."""
+    drawn = Glyphs(alphabets=3, characters=(4, 4), drawers=2, size=32)
+    monkeypatch.setattr(Omniglot, "load", lambda self: alphabets)
+    monkeypatch.setattr(Omniglot, "stand_in", lambda self: drawn)
+    monkeypatch.setattr(registry, "_download", lambda *address: None)
+    mirror.unlink()
+    source, table = loaded(Minimal("small1", test=["Tengwar"], invented=2))
+    assert source is drawn and table.name == "glyphs"
+    with pytest.raises(DataUnavailable):
+        loaded(Minimal("small1", test=["Tengwar"], invented=2), strict=True)
 
 
 def test_what_teaches_does_not_choose(alphabets):
