@@ -125,7 +125,7 @@ class OneShot(Evaluator):
             for name, accuracy in pixel_baselines(table, first).items()
         ]
         published = [
-            {"name": name, "accuracy": accuracy, "source": "published, 30 alphabets teach"}
+            {"name": name, "accuracy": accuracy, "source": "published, task with 30 alphabets"}
             for name, accuracy in PUBLISHED.items()
         ]
         return measured + (published if official else [])
