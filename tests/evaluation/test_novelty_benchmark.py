@@ -259,7 +259,7 @@ def test_a_training_ends_with_it(tmp_path):
 
 def test_training_images_of_further_data_are_no_part_of_what_is_fitted():
     novelty = Novelty([Bars("tilted", tilted=True)], neighbours=5)
-    data = prepared(novelty, Bars(), extra=Bars("more"))
+    data = prepared(novelty, Bars(), extra=Bars("further"))
     assert len(data.resized["train"]) == 80 + 160
     assert sum(len(batch) for batch in data.originals(torch.device("cpu"))) == 80
 

@@ -237,10 +237,12 @@ def test_a_checkpoint_carries_only_what_was_found_with_its_own_weights(
     evaluator.prepare(given)  # type: ignore[arg-type]
     evaluator.choose(given, given)  # type: ignore[arg-type]
     evaluator.chosen_at = chosen_at
-    data = SimpleNamespace(table=given.table, fingerprint="f", preprocessing_entry=lambda: {"image_size": 28})
+    about = {"taught_by": "tiny", "taught_classes": ["a"], "fingerprint": "f"}
+    data = SimpleNamespace(table=given.table, preprocessing_entry=lambda: {"image_size": 28}, **about)
     trainer = SimpleNamespace(datamodule=data, callbacks=[evaluator], global_step=4)
     saved: dict = {"loops": {"fit_loop": {"epoch_loop.batch_progress": {"is_last_batch": True}}}}
     timer = SimpleNamespace(time_elapsed=lambda _: 1.0)
     Record(tmp_path, {}, "", None, timer, None).on_save_checkpoint(trainer, None, saved)  # type: ignore[arg-type]
     assert ("operating_point" in saved["siamese"]) is carried
+    assert (saved["siamese"]["dataset"], saved["siamese"]["classes"]) == ("tiny", ["a"])
     assert saved["siamese"]["preprocessing"] == {"image_size": 28}
