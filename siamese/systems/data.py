@@ -110,8 +110,8 @@ class FewShotData(pl.LightningDataModule):
                 raise UserError(f"data.extra is {table.name} again, and would teach what is to be reported on")
             taught, self.taught_by = joined(taught, more), f"{taught.name} and {more.name}"
         # Of closed and leaking splits it is known that what is tested has been taught.
-        few = self.splits.closed or self.splits.leaking
-        self.taught_classes = [] if few else [taught.class_names[label] for label in taught.classes.tolist()]
+        names = [taught.class_names[label] for label in taught.classes.tolist()]
+        self.taught_classes = [] if self.splits.closed or self.splits.leaking else names
         self.resized = {"train": taught.resized(self.image_size)}
         self.resized |= {split: self.table(split).resized(self.image_size) for split in ("val", "test")}
         _, height, width = self.resized["train"].image_shape
