@@ -8,7 +8,7 @@ from torch import Tensor
 from siamese.augment import Affine, ClassWarp
 from siamese.errors import UserError
 from siamese.sampling.seeds import generator
-from tests.test_augment import MANY, ramps
+from tests.test_augment import MANY, assert_uniform, ramps
 
 STRAIGHT = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "bend": 0.0}
 
