@@ -12,6 +12,7 @@ COMMANDS = {
     "test": "test a checkpoint",
     "predict": "write the embeddings of the test images",
     "evaluate": "test a checkpoint again, with the configuration it carries",
+    "distil": "train one network to compare images as several do together",
     "study": "train every arm of a study with every seed, and put the figures together",
     "sweep": "search options by many short trainings, and write the best as a YAML to train with",
     **ABOUT,
@@ -24,6 +25,7 @@ COMMANDS = {
 # Those with a main() of their own, which takes what follows the command.
 _OWN = {
     "evaluate": "siamese.commands.evaluate",
+    "distil": "siamese.commands.distil",
     "study": "siamese.study.cli",
     "sweep": "siamese.sweep.cli",
     "export": "siamese.export",

@@ -22,7 +22,7 @@ class Checkpoint:
 
     Attributes:
         weights: of the whole system, by name.
-        about: version, config (YAML), dataset, fingerprint, train_seconds.
+        about: version, config (YAML), dataset, classes, fingerprint, teachers, train_seconds and more.
     """
 
     weights: dict[str, Tensor]
@@ -34,6 +34,7 @@ class Checkpoint:
         for key in ("ckpt_path", "resume", "weights_only", "folder"):  # its own folder keeps what its training found
             config.pop(key, None)
         config["data"].pop("seed", None)  # follows seed_everything
+        config["model"].pop("distillation", None)  # what taught it may be gone
         return yaml.safe_dump(config)
 
 

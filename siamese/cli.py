@@ -20,6 +20,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from siamese.checkpoints import check_fits, read_checkpoint
 from siamese.ensemble import Ensemble
 from siamese.errors import UserError
+from siamese.lineage import check_teacher
 from siamese.precision import best_precision
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
@@ -91,6 +92,8 @@ class Command(LightningCLI):
         """The trainer of a new run: the data comes first, because a run is named after what it is really trained on."""
         config, fits = self.config[self.subcommand], self.subcommand == "fit"
         self.datamodule.setup("prepare")
+        if fits:
+            check_teacher(self.model.distillation, self.datamodule)
         experiment = self.experiment()
         if config.resume:
             config.ckpt_path = self.config_init[self.subcommand].ckpt_path = _last(Path(config.runs) / experiment)

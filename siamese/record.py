@@ -15,8 +15,8 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 import siamese
-from siamese.errors import UserError
 from siamese.evaluation.evaluator import Evaluator
+from siamese.lineage import lineage, refuse_taught, teachers
 from siamese.plots.style import save
 from siamese.report import benchmark_table, read_metrics, write_report
 from siamese.run import commit, first_process, hardware, point_latest
@@ -78,6 +78,7 @@ class Record(pl.Callback):
             "dataset": data.taught_by,
             "classes": data.taught_classes,
             "fingerprint": data.fingerprint,
+            "teachers": lineage(teachers(pl_module.distillation)),  # type: ignore[arg-type]
             "train_seconds": self.timer.time_elapsed("train"),
             "preprocessing": getattr(data, "preprocessing_entry", dict)(),
             # What dropout draws from: sampling and augmentation have generators of their own.
@@ -107,19 +108,9 @@ class Record(pl.Callback):
                 torch.cuda.set_rng_state_all(random[1:])
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raises UserError where the network was taught classes that are to be tested."""
+        """Raises UserError where the network, or a teacher of its, was taught classes that are to be tested."""
         self.about = getattr(pl_module.network, "about", self.about)
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        tested = data.table("test")
-        names = {tested.class_names[label] for label in tested.classes.tolist()} if data.taught_classes else set()
-        for about in self.about:
-            # The same table: elsewhere a name may be of another thing.
-            taught = names.intersection(about.get("classes", ())) if about["fingerprint"] == data.fingerprint else set()
-            if taught:
-                raise UserError(
-                    f"the network was taught {len(taught)} of the classes that are to be tested, for instance {min(taught)}; "
-                    "test it on others"
-                )
+        refuse_taught(self.about, trainer.datamodule, "test")  # type: ignore[attr-defined]
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -139,7 +130,7 @@ class Record(pl.Callback):
     def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
         data = trainer.datamodule  # type: ignore[attr-defined]
         seconds, steps = self.trained or (None, None)
-        taught_by = " and ".join(dict.fromkeys(about["dataset"] for about in self.about))
+        taught_by = " and ".join(dict.fromkeys(about["dataset"] for about in lineage(self.about)))
         checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None  # none: as the training left it
         if checkpoint and checkpoint.is_relative_to(self.folder):
             checkpoint = checkpoint.relative_to(self.folder)
@@ -147,6 +138,7 @@ class Record(pl.Callback):
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
             "trained_on": taught_by or data.taught_by,
+            "teachers": max((len(about.get("teachers", ())) for about in self.about), default=0),
             "fingerprint": data.fingerprint,
             "seed": self.config.get("seed_everything"),
             "commit": commit(),

@@ -21,25 +21,11 @@ def main(arguments: list[str]) -> int:
     Several checkpoints are one ensemble, with the configuration of the first; its run is named apart.
     """
     parser = argparse.ArgumentParser("python -m siamese evaluate", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        nargs="+",
-        action="extend",
-        type=Path,
-        help="checkpoints of runs, such as …/best.ckpt",
-    )
-    parser.add_argument("--views", type=count, default=1, help="the mean of this many views of every image (1)")
+    add_checkpoints(parser)
     given, options = parser.parse_known_args(arguments)
-    read = [read_checkpoint(path) for path in given.checkpoint]
-    config = read[0].config_for("test")
-    if len(read) > 1 or given.views > 1:
-        for path, one in zip(given.checkpoint, read, strict=True):
-            if _seen(one) != _seen(read[0]):
-                raise UserError(
-                    f"{path} was trained on other data, or images of another size, than {given.checkpoint[0]}"
-                )
-        config = _of_ensemble(config, [str(path.resolve()) for path in given.checkpoint], given.views)
+    config = read_alike(given.checkpoint)[0].config_for("test")
+    if len(given.checkpoint) > 1 or given.views > 1:
+        config = _of_ensemble(config, ensemble(given.checkpoint, given.views))
     else:
         options = ["--ckpt_path", str(given.checkpoint[0]), *options]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -49,20 +35,45 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    """The options that name an ensemble."""
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        nargs="+",
+        action="extend",
+        type=Path,
+        help="checkpoints of runs, such as …/best.ckpt",
+    )
+    parser.add_argument("--views", type=count, default=1, help="the mean of this many views of every image (1)")
+
+
+def read_alike(paths: list[Path]) -> list[Checkpoint]:
+    """The checkpoints. Raises UserError where they were trained on other data, or images of another size, than the first."""
+    read = [read_checkpoint(path) for path in paths]
+    for path, one in zip(paths, read, strict=True):
+        if _seen(one) != _seen(read[0]):
+            raise UserError(f"{path} was trained on other data, or images of another size, than {paths[0]}")
+    return read
+
+
+def ensemble(paths: list[Path], views: int) -> dict[str, Any]:
+    """The configuration of ``siamese.ensemble.Ensemble`` of these checkpoints."""
+    init = {"checkpoints": [str(path.resolve()) for path in paths], "views": views}
+    return {"class_path": "siamese.ensemble.Ensemble", "init_args": init}
+
+
 def _seen(checkpoint: Checkpoint) -> tuple[Any, ...]:
     """What networks of one ensemble have in common: the data, and the size of images."""
     data = yaml.safe_load(checkpoint.about["config"])["data"]
     return data["source"], data.get("image_size"), checkpoint.about["dataset"], checkpoint.about["fingerprint"]
 
 
-def _of_ensemble(text: str, checkpoints: list[str], views: int) -> str:
+def _of_ensemble(text: str, network: dict[str, Any]) -> str:
     """The configuration of a training, as that of a test of an ensemble."""
     config = yaml.safe_load(text)
     config["model"] = {
-        "network": {
-            "class_path": "siamese.ensemble.Ensemble",
-            "init_args": {"checkpoints": checkpoints, "views": views},
-        },
+        "network": network,
         # It teaches nothing any more, but says that embeddings are compared by the cosine.
         "loss": {
             "class_path": "siamese.losses.MetricLearning",

@@ -171,10 +171,11 @@ def _official(results: Results) -> Mapping[str, Any] | None:
 
 
 def _dataset(results: Results) -> str:
-    """What the figures were measured on, and what taught the network if that was another data set."""
+    """What the figures were measured on, and what taught the network if that was another data set, or other networks."""
     dataset = str(results.get("dataset") or "an unnamed data set")
-    teacher = results.get("trained_on") or dataset
-    return dataset if teacher == dataset else f"{dataset}, learned on {teacher}"
+    taught_by, teachers = results.get("trained_on") or dataset, results.get("teachers")
+    learned = "" if taught_by == dataset else f", learned on {taught_by}"
+    return dataset + learned + (f", distilled from {teachers} network{'s' * (teachers > 1)}" if teachers else "")
 
 
 def _comparable(results: Results) -> bool:

@@ -14,6 +14,7 @@ from siamese.errors import Diverged, UserError
 from siamese.losses import LabelLoss, Loss
 from siamese.similarity import Cosine, Similarity
 from siamese.systems.data import Batch, FewShotData
+from siamese.systems.distillation import Distillation
 from siamese.systems.optimization import OneCycle, Optimization
 
 
@@ -28,6 +29,7 @@ class Siamese(pl.LightningModule):
         similarity: what compares embeddings; None for the one that the loss teaches, or ``Cosine`` where another embedding
             takes the place of the one that it teaches.
         optimization: optimizer and schedule; None for ``OneCycle()``.
+        distillation: other networks that teach it, instead of the loss or beside it.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Siamese(pl.LightningModule):
         loss: Loss,
         similarity: Similarity | None = None,
         optimization: Optimization | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -56,7 +59,12 @@ class Siamese(pl.LightningModule):
                 f"{type(loss).__name__} does not teach {type(self.similarity).__name__}; leave out model.similarity, or "
                 "choose another loss"
             )
-        self.optimization = optimization or OneCycle()
+        if distillation and not isinstance(self.taught or self.similarity, Cosine):
+            raise UserError(
+                f"a distillation teaches cosines, and {type(loss).__name__} {type(self.taught or self.similarity).__name__}; "
+                "take a loss such as MetricLearning"
+            )
+        self.optimization, self.distillation = optimization or OneCycle(), distillation
         self._size = size
         self._embedded: dict[str, list[Tensor]] = {}
         self._fitted_at = -1
@@ -148,20 +156,26 @@ class Siamese(pl.LightningModule):
         embeddings = (self.network.head if self.taught else self)(batch.images)  # type: ignore[operator]
         # A network of several members gives what each says, [members, B, D], and each has its own loss.
         each = embeddings if embeddings.ndim == 3 else embeddings.unsqueeze(0)
-        labels = batch.labels
+        labels, distillation = batch.labels, self.distillation if self.training else None
+        seen = distillation.seen(batch.images) if distillation else None
         if self.training and batch.pairs is None and _processes() > 1:
-            each, labels = self._of_all_processes(each, labels)
+            each, labels = self._of_all_processes(each, 1), self._of_all_processes(labels)
+            seen = None if seen is None else self._of_all_processes(seen)
         taught = self.taught or self.similarity
-        return torch.stack([self.loss(taught, one, labels, batch.pairs) for one in each]).mean()
+        own = lambda: torch.stack([self.loss(taught, one, labels, batch.pairs) for one in each]).mean()  # noqa: E731
+        if distillation is None or seen is None:
+            return own()
+        told = torch.stack([distillation.loss(one, seen) for one in each]).mean()
+        return told if distillation.share == 1 else distillation.share * told + (1 - distillation.share) * own()
 
-    def _of_all_processes(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings ``[members, W * B, D]`` and labels ``[W * B]`` of all W processes, so that pairs across them count.
+    def _of_all_processes(self, rows: Tensor, dim: int = 0) -> Tensor:
+        """What all W processes have, ``[…, W * B, …]`` of each one's ``[…, B, …]``, so that pairs across them count.
 
         Every process then has the same loss. A gradient flows back to where its embedding came from, and is the sum of what
         the W processes send; as DDP takes the mean over the processes, the step is that of one process with the whole batch.
         """
-        gathered = cast(Tensor, self.all_gather(embeddings, sync_grads=True))  # [W, members, B, D]
-        return gathered.movedim(0, 1).flatten(1, 2), cast(Tensor, self.all_gather(labels)).flatten(0, 1)
+        gathered = cast(Tensor, self.all_gather(rows, sync_grads=rows.requires_grad))  # [W, …]
+        return gathered.movedim(0, dim).flatten(dim, dim + 1)
 
 
 def _processes() -> int:

@@ -13,6 +13,7 @@ from siamese.losses import Binary, MetricLearning
 from siamese.networks import Committee
 from siamese.sampling.batches import ClassBatches, IndexBatch, Sampler
 from siamese.systems import FewShotData, Siamese
+from siamese.systems.distillation import Distillation
 from siamese.systems.optimization import SGD
 
 PIXELS = 8
@@ -42,10 +43,10 @@ class Joined(Sampler):
         return IndexBatch(*(column.unflatten(0, (-1, 2)).flatten(1, 2) for column in whole[:4]))
 
 
-def trained(loss, network, sampler, **trainer) -> tuple[dict[str, Tensor], float]:
+def trained(loss, network, sampler, distillation=None, **trainer) -> tuple[dict[str, Tensor], float]:
     """Weights after an epoch, and the loss of its last step."""
     pl.seed_everything(0, verbose=False)
-    system = Siamese(copy.deepcopy(network), copy.deepcopy(loss), optimization=SGD(0.05))
+    system = Siamese(copy.deepcopy(network), copy.deepcopy(loss), None, SGD(0.05), distillation)
     data = FewShotData(Glyphs(3, (5, 6), 4, PIXELS), sampler, augment=None, image_size=None, val_batches=0)
     fit = pl.Trainer(
         accelerator="cpu", max_epochs=1, limit_val_batches=0, logger=False, enable_checkpointing=False,
@@ -56,14 +57,19 @@ def trained(loss, network, sampler, **trainer) -> tuple[dict[str, Tensor], float
 
 
 @pytest.mark.parametrize(
-    ("loss", "network"), [(MetricLearning(SupConLoss()), Linear()), (Binary(), Committee(Linear(), 2))]
+    ("loss", "network", "distillation"),
+    [
+        (MetricLearning(SupConLoss()), Linear(), None),
+        (Binary(), Committee(Linear(), 2), None),
+        (MetricLearning(SupConLoss()), Committee(Linear(), 2), Distillation(Linear(), 0.5)),
+    ],
 )
-def test_all_pairs_across_processes_count(loss, network):
+def test_all_pairs_across_processes_count(loss, network, distillation):
     sampler = ClassBatches(3, 2, None, 4)
-    weights, value = trained(loss, network, Joined(sampler))
-    shared, found = trained(loss, network, sampler, devices=2, strategy="ddp_spawn")
+    weights, value = trained(loss, network, Joined(sampler), distillation)
+    shared, found = trained(loss, network, sampler, distillation, devices=2, strategy="ddp_spawn")
     assert found == pytest.approx(value, abs=1e-5)
     torch.testing.assert_close(shared, weights, atol=1e-5, rtol=1e-5)
     # Not so if each process compared its own batch only, whose losses' mean is another.
-    halves, _ = trained(loss, network, sampler, accumulate_grad_batches=2)
+    halves, _ = trained(loss, network, sampler, distillation, accumulate_grad_batches=2)
     assert any((halves[name] - weights[name]).abs().max() > 1e-4 for name in weights)

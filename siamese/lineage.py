@@ -1,0 +1,62 @@
+"""What taught a network, as checkpoints say it, and whether it may then be tested here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from siamese.errors import UserError
+from siamese.systems import FewShotData
+from siamese.systems.distillation import Distillation
+
+_SAID = ("dataset", "classes", "fingerprint")
+
+
+def lineage(abouts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``dataset``, ``classes`` and ``fingerprint`` of what taught networks, and of what taught their teachers.
+
+    Args:
+        abouts: what the checkpoints say of themselves.
+    """
+    return [{key: each.get(key) for key in _SAID} for about in abouts for each in (about, *about.get("teachers", ()))]
+
+
+def teachers(distillation: Distillation | None) -> list[dict[str, Any]]:
+    """What the checkpoints of a distillation's teacher say of themselves; none of a network that is no checkpoint's."""
+    return [] if distillation is None else list(getattr(distillation.teacher, "about", []))
+
+
+def refuse_taught(abouts: Iterable[dict[str, Any]], data: FewShotData, split: str, taught: str = "the network") -> None:
+    """Raise UserError where something of a split has taught a network, or a teacher of its.
+
+    In closed and leaking splits, which say so, it has.
+
+    Args:
+        abouts: what the checkpoints say of themselves.
+        data: set up.
+        split: ``val`` or ``test``.
+        taught: who was, in words.
+    """
+    table = data.table(split)
+    names = {table.class_names[label] for label in table.classes.tolist()} if data.taught_classes else set()
+    for about in lineage(abouts):
+        # The same table: elsewhere a name may be of another thing.
+        known = names.intersection(about["classes"] or ()) if about["fingerprint"] == data.fingerprint else set()
+        if known:
+            use = {"val": "that are to choose the checkpoint", "test": "that are to be tested"}[split]
+            raise UserError(
+                f"{taught} was taught {len(known)} of the classes {use}, for instance {min(known)}; take others"
+            )
+
+
+def check_teacher(distillation: Distillation | None, data: FewShotData) -> None:
+    """Raise UserError where a teacher sees images of another size, or was taught what is to choose or to report."""
+    abouts = teachers(distillation)
+    for about in abouts:
+        size = yaml.safe_load(about["config"])["data"].get("image_size")
+        if size != data.image_size:
+            raise UserError(f"the teacher sees images of {size} pixels a side; give data.image_size {size}")
+    for split in ("val", "test"):
+        refuse_taught(abouts, data, split, "the teacher")
