@@ -27,7 +27,7 @@ class Distillation:
         UserError: ``share`` is not in (0, 1], or ``temperature`` not above 0.
     """
 
-    def __init__(self, teacher: nn.Module, share: float = 1.0, temperature: float = 0.1) -> None:
+    def __init__(self, teacher: nn.Module, share: float = 1.0, temperature: float = 0.2) -> None:
         if not (0 < share <= 1 and temperature > 0):
             raise UserError(
                 f"a distillation has a share above 0 and up to 1, and a temperature above 0, not {share} and {temperature}"

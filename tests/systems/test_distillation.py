@@ -114,14 +114,14 @@ def test_distil_leaves_one_network_that_says_who_taught_it(two, tmp_path):
     for path, copy in zip(two, copies, strict=True):
         copy.write_bytes(path.read_bytes())
     runs = tmp_path / "runs"
-    options = ["--seed_everything", "2", "--runs", str(runs), "--model.distillation.temperature", "0.2"]
+    options = ["--seed_everything", "2", "--runs", str(runs), "--model.distillation.temperature", "0.3"]
     assert main(["distil", "--checkpoint", *map(str, copies), "--views", "2", *options]) == 0
     (run,) = (runs / "tiny-distilled-glyphs").glob("2*")
     results = json.loads((run / "results.json").read_text())
     assert (results["trained_on"], results["teachers"], results["seed"]) == ("glyphs", 2, 2)
     assert "glyphs, distilled from 2 networks" in (run / "report.html").read_text()
     teaches = yaml.safe_load((run / "config.yaml").read_text())["model"]["distillation"]["init_args"]
-    assert (teaches["share"], teaches["temperature"]) == (1.0, 0.2)
+    assert (teaches["share"], teaches["temperature"]) == (1.0, 0.3)
     assert teaches["teacher"]["init_args"]["checkpoints"] == [str(copy) for copy in copies]
     assert teaches["teacher"]["init_args"]["views"] == 2
     best = run / "checkpoints" / "best.ckpt"
