@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from siamese.evaluation.calibration import OperatingPoint
 
 
+NETWORK = "network."  # what the names of the network's weights begin with
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What a checkpoint of this project holds.
 
     Attributes:
         weights: of the whole system, by name.
-        about: version, config (YAML), dataset, classes, fingerprint, teachers, train_seconds and more.
+        about: version, config (YAML), dataset, classes, fingerprint, train_seconds and more.
     """
 
     weights: dict[str, Tensor]
@@ -31,7 +34,13 @@ class Checkpoint:
     def config_for(self, command: str) -> str:
         """The configuration it was trained with, as YAML for another command of the command line."""
         config = yaml.safe_load(self.about["config"])
-        for key in ("ckpt_path", "resume", "weights_only", "folder"):  # its own folder keeps what its training found
+        for key in (
+            "ckpt_path",
+            "resume",
+            "weights_only",
+            "folder",
+            "start",
+        ):  # its own folder keeps what its training found
             config.pop(key, None)
         config["data"].pop("seed", None)  # follows seed_everything
         config["model"].pop("distillation", None)  # what taught it may be gone
@@ -90,12 +99,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def check_fits(checkpoint: Checkpoint, system: nn.Module, path: str | Path) -> None:
     """Raise UserError, saying what differs, where the weights are of another architecture than ``system``."""
-    ours = {name: tuple(value.shape) for name, value in system.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in checkpoint.weights.items()}
-    different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    _check(checkpoint.weights, system, path)
+
+
+def begin_with(network: nn.Module, checkpoint: Checkpoint, path: str | Path) -> None:
+    """Give a network the weights of the checkpoint's. Raises UserError where it is of another architecture."""
+    weights = {
+        name.removeprefix(NETWORK): value for name, value in checkpoint.weights.items() if name.startswith(NETWORK)
+    }
+    _check(weights, network, path)
+    network.load_state_dict(weights)
+
+
+def _check(theirs: dict[str, Tensor], module: nn.Module, path: str | Path) -> None:
+    shapes = {name: tuple(value.shape) for name, value in theirs.items()}
+    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    different = sorted(name for name in ours.keys() | shapes.keys() if ours.get(name) != shapes.get(name))
     if different:
         name = different[0]
         raise UserError(
             f"{path} holds another architecture: {len(different)} of its tensors do not fit, for instance {name}, "
-            f"{theirs.get(name, 'missing')} there, {ours.get(name, 'missing')} here; use the configuration it was trained with"
+            f"{shapes.get(name, 'missing')} there, {ours.get(name, 'missing')} here; use the configuration it was trained with"
         )

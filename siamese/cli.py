@@ -17,10 +17,10 @@ import yaml
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from siamese.checkpoints import check_fits, read_checkpoint
+from siamese.checkpoints import begin_with, check_fits, read_checkpoint
 from siamese.ensemble import Ensemble
 from siamese.errors import UserError
-from siamese.lineage import check_teacher
+from siamese.lineage import check_before, taught_before
 from siamese.precision import best_precision
 from siamese.progress import TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
@@ -74,6 +74,12 @@ class Command(LightningCLI):
             "--resume", type=bool, default=False, help="Go on from the last checkpoint of the latest run."
         )
         parser.add_argument(
+            "--start",
+            type=str | None,
+            default=None,
+            help="Checkpoint whose network goes on to learn (fine-tuning); fit alone takes it.",
+        )
+        parser.add_argument(
             "--benchmark", type=bool, default=True, help="Whether fit ends with a test of the best checkpoint."
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -92,8 +98,11 @@ class Command(LightningCLI):
         """The trainer of a new run: the data comes first, because a run is named after what it is really trained on."""
         config, fits = self.config[self.subcommand], self.subcommand == "fit"
         self.datamodule.setup("prepare")
-        if fits:
-            check_teacher(self.model.distillation, self.datamodule)
+        start = read_checkpoint(Path(config.start)) if fits and config.start else None
+        self.before = taught_before(self.model.distillation, start.about if start else None) if fits else []
+        check_before(self.before, self.datamodule)
+        if start is not None:
+            begin_with(self.model.network, start, config.start)
         experiment = self.experiment()
         if config.resume:
             config.ckpt_path = self.config_init[self.subcommand].ckpt_path = _last(Path(config.runs) / experiment)
@@ -141,7 +150,7 @@ class Command(LightningCLI):
         """What every command has beside the callbacks of the YAML."""
         stop, timer = GracefulStop(), Timer()
         typed = "python -m siamese " + shlex.join(sys.argv[1:])
-        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed)
+        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed, self.before)
         rates = [LearningRateMonitor()] if self.subcommand == "fit" else []
         return [*rates, stop, timer, Beginning(self.folder, self.config_dump), record, TrainingBar()]
 

@@ -56,6 +56,7 @@ class Ensemble(nn.Module):
         self.embedding_size = sum(int(system.network.embedding_size) for system in systems)  # type: ignore[misc, arg-type]
         self.views, self.affine, self.about = views, affine or Affine(), [one.about for one in read]
         several = [f"{count} {word}" for count, word in ((len(read), "networks"), (views, "views")) if count > 1]
+        self.eval()  # for batch norms
         self.how = f"{' and '.join(several) or 'one view'} of each image"
 
     def forward(self, images: Tensor) -> Tensor:

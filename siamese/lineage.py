@@ -15,17 +15,20 @@ _SAID = ("dataset", "classes", "fingerprint")
 
 
 def lineage(abouts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``dataset``, ``classes`` and ``fingerprint`` of what taught networks, and of what taught their teachers.
+    """``dataset``, ``classes`` and ``fingerprint`` of what taught networks, and of what taught them, or their teachers, before.
 
     Args:
         abouts: what the checkpoints say of themselves.
     """
-    return [{key: each.get(key) for key in _SAID} for about in abouts for each in (about, *about.get("teachers", ()))]
+    return [{key: each.get(key) for key in _SAID} for about in abouts for each in (about, *about.get("before", ()))]
 
 
-def teachers(distillation: Distillation | None) -> list[dict[str, Any]]:
-    """What the checkpoints of a distillation's teacher say of themselves; none of a network that is no checkpoint's."""
-    return [] if distillation is None else list(getattr(distillation.teacher, "about", []))
+def taught_before(distillation: Distillation | None, start: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What the checkpoints say of themselves whose networks teach, and of the one whose network goes on to learn.
+
+    A teacher that is no checkpoint's says nothing.
+    """
+    return [*getattr(distillation and distillation.teacher, "about", ()), *([] if start is None else [start])]
 
 
 def refuse_taught(abouts: Iterable[dict[str, Any]], data: FewShotData, split: str, taught: str = "the network") -> None:
@@ -51,12 +54,14 @@ def refuse_taught(abouts: Iterable[dict[str, Any]], data: FewShotData, split: st
             )
 
 
-def check_teacher(distillation: Distillation | None, data: FewShotData) -> None:
-    """Raise UserError where a teacher sees images of another size, or was taught what is to choose or to report."""
-    abouts = teachers(distillation)
+def check_before(abouts: list[dict[str, Any]], data: FewShotData) -> None:
+    """Raise UserError where a teacher, or the network that goes on to learn, is of no use here: it sees images of another size,
+    or was taught what is to choose or to report."""
     for about in abouts:
         size = yaml.safe_load(about["config"])["data"].get("image_size")
         if size != data.image_size:
-            raise UserError(f"the teacher sees images of {size} pixels a side; give data.image_size {size}")
+            raise UserError(
+                f"a teacher, or the network to start with, sees images of {size} pixels a side; give data.image_size {size}"
+            )
     for split in ("val", "test"):
-        refuse_taught(abouts, data, split, "the teacher")
+        refuse_taught(abouts, data, split, "a teacher, or the network to start with,")

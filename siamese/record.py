@@ -16,7 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 import siamese
 from siamese.evaluation.evaluator import Evaluator
-from siamese.lineage import lineage, refuse_taught, teachers
+from siamese.lineage import lineage, refuse_taught
 from siamese.plots.style import save
 from siamese.report import benchmark_table, read_metrics, write_report
 from siamese.run import commit, first_process, hardware, point_latest
@@ -52,6 +52,7 @@ class Record(pl.Callback):
         stop: tells whether the training was ended early.
         timer: tells how long it was.
         resumed_from: the checkpoint it went on from, if any.
+        before: what the checkpoints of its teachers, and of the network it began with, say of themselves.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Record(pl.Callback):
         stop: GracefulStop,
         timer: Timer,
         resumed_from: str | None,
+        before: list[dict[str, Any]],
     ) -> None:
         self.folder, self.config, self.command, self.resumed_from = folder, config, command, resumed_from
-        self.stop, self.timer = stop, timer
+        self.stop, self.timer, self.before = stop, timer, before
         self.trained: tuple[float, int] | None = None  # seconds and steps
         self.about: list[dict[str, Any]] = []  # what the checkpoint that was loaded says of itself
 
@@ -78,7 +80,8 @@ class Record(pl.Callback):
             "dataset": data.taught_by,
             "classes": data.taught_classes,
             "fingerprint": data.fingerprint,
-            "teachers": lineage(teachers(pl_module.distillation)),  # type: ignore[arg-type]
+            "before": lineage(self.before),
+            "teachers": len(self.before) - bool(self.config.get("start")),
             "train_seconds": self.timer.time_elapsed("train"),
             "preprocessing": getattr(data, "preprocessing_entry", dict)(),
             # What dropout draws from: sampling and augmentation have generators of their own.
@@ -138,7 +141,7 @@ class Record(pl.Callback):
             "experiment": self.folder.parent.name,
             "dataset": data.table("test").name,
             "trained_on": taught_by or data.taught_by,
-            "teachers": max((len(about.get("teachers", ())) for about in self.about), default=0),
+            "teachers": max((about.get("teachers", 0) for about in self.about), default=0),
             "fingerprint": data.fingerprint,
             "seed": self.config.get("seed_everything"),
             "commit": commit(),

@@ -127,7 +127,7 @@ def test_distil_leaves_one_network_that_says_who_taught_it(two, tmp_path):
     best = run / "checkpoints" / "best.ckpt"
     content, first = torch.load(best, weights_only=True), torch.load(two[0], weights_only=True)
     assert content["state_dict"].keys() == first["state_dict"].keys()
-    assert [each["classes"] for each in content["siamese"]["teachers"]] == [first["siamese"]["classes"]] * 2
+    assert [each["classes"] for each in content["siamese"]["before"]] == [first["siamese"]["classes"]] * 2
     for copy in copies:
         copy.unlink()
     assert main(["evaluate", "--checkpoint", str(best), "--runs", str(tmp_path / "again")]) == 0
@@ -142,19 +142,25 @@ def test_a_teacher_knows_nothing_of_what_chooses_or_reports(two, tmp_path, capsy
     for name, use in (("Glyphs-05/character01", "choose the checkpoint"), ("Glyphs-06/character01", "be tested")):
         torch.save(content | {"siamese": content["siamese"] | {"classes": [*taught, name]}}, known)
         assert main(["distil", "--checkpoint", str(two[1]), str(known), "--runs", str(runs)]) == 2
-        told = f"the teacher was taught 1 of the classes that are to {use}, for instance {name}"
+        told = f"a teacher, or the network to start with, was taught 1 of the classes that are to {use}, for instance {name}"
         assert told in capsys.readouterr().err
     # What a teacher was taught, so was its student.
-    teachers = [{"dataset": "glyphs", "classes": [name], "fingerprint": content["siamese"]["fingerprint"]}]
-    torch.save(content | {"siamese": content["siamese"] | {"teachers": teachers}}, known)
+    before = [{"dataset": "glyphs", "classes": [name], "fingerprint": content["siamese"]["fingerprint"]}]
+    torch.save(content | {"siamese": content["siamese"] | {"before": before}}, known)
     assert main(["evaluate", "--checkpoint", str(known), "--runs", str(runs)]) == 2
     assert "the network was taught 1 of the classes that are to be tested" in capsys.readouterr().err
     assert main(["distil", "--checkpoint", str(known), "--runs", str(runs)]) == 2
-    assert "the teacher was taught 1 of the classes that are to be tested" in capsys.readouterr().err
+    assert (
+        "a teacher, or the network to start with, was taught 1 of the classes that are to be tested"
+        in capsys.readouterr().err
+    )
     assert not any(runs.glob("*distilled*"))
 
 
 def test_a_teacher_sees_images_of_the_same_size(two, tmp_path, capsys):
     arguments = ["distil", "--checkpoint", str(two[0]), "--runs", str(tmp_path), "--data.image_size", "35"]
     assert main(arguments) == 2
-    assert "the teacher sees images of 28 pixels a side; give data.image_size 28" in capsys.readouterr().err
+    assert (
+        "a teacher, or the network to start with, sees images of 28 pixels a side; give data.image_size 28"
+        in capsys.readouterr().err
+    )
