@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
 from siamese.errors import UserError
+from siamese.report import GENERATED
 from siamese.systems import FewShotData
 from siamese.systems.distillation import Distillation
 
@@ -45,8 +47,8 @@ def refuse_taught(abouts: Iterable[dict[str, Any]], data: FewShotData, split: st
     table = data.table(split)
     names = {table.class_names[label] for label in table.classes.tolist()} if data.taught_classes else set()
     for about in lineage(abouts):
-        # The same table: elsewhere a name may be of another thing.
-        known = names.intersection(about["classes"] or ()) if about["fingerprint"] == data.fingerprint else set()
+        same = about["fingerprint"] == data.fingerprint or _of_one_kind(about["dataset"], table.name)
+        known = names.intersection(about["classes"] or ()) if same else set()
         if known:
             use = {"val": "that are to choose the checkpoint", "test": "that are to be tested"}[split]
             raise UserError(
@@ -65,3 +67,12 @@ def check_before(abouts: list[dict[str, Any]], data: FewShotData) -> None:
             )
     for split in ("val", "test"):
         refuse_taught(abouts, data, split, "a teacher, or the network to start with,")
+
+
+def _of_one_kind(one: str, other: str) -> bool:
+    """Whether a class's name means the same in both: in parts of one data set, or in a folder that has grown.
+
+    Elsewhere it may be another thing's, as it is in data that is generated anew.
+    """
+    kinds = {re.split(r" \(| and ", name)[0] for name in (one, other)}
+    return len(kinds) == 1 and not any(kind.startswith(GENERATED) for kind in kinds)

@@ -44,7 +44,7 @@ def images() -> Tensor:
 
 def embedded(paths: list[Path], images: Tensor, views: int = 1, affine: Affine | None = None) -> Tensor:
     with torch.no_grad():
-        return Ensemble([str(path) for path in paths], views, affine).eval()(images)
+        return Ensemble([str(path) for path in paths], views, affine)(images)
 
 
 def test_cosines_are_the_mean_of_the_networks(two, images):

@@ -1,14 +1,18 @@
 """A training that begins with the network of a checkpoint."""
 
+import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from siamese.__main__ import main
 from siamese.checkpoints import begin_with, read_checkpoint
+from siamese.datasets import Glyphs
 from siamese.errors import UserError
+from siamese.lineage import refuse_taught
 from siamese.networks import Compact
 from tests.test_ensemble import TINY, trained
 
@@ -55,3 +59,24 @@ def test_what_cannot_go_on_is_refused(best, tmp_path, capsys):
     assert main([*fit, "--start", str(known)]) == 2
     assert "was taught 1 of the classes that are to be tested" in capsys.readouterr().err
     assert not (tmp_path / "tiny-glyphs").exists()
+
+
+@pytest.mark.parametrize(
+    ("taught", "tested", "known"),
+    [
+        ("omniglot (5 alphabets) and glyphs of recorded strokes", "omniglot", True),
+        ("people", "people", True),  # to which others have been added
+        ("people", "cats", False),
+        ("glyphs", "glyphs", False),  # others
+    ],
+)
+def test_a_class_is_known_by_its_name_within_one_data_set(taught, tested, known):
+    table = dataclasses.replace(Glyphs(3, (2, 2), 2, 8).load(), name=tested)
+    data = SimpleNamespace(table=lambda split: table, taught_classes=["another"], fingerprint="new")
+    about = {"dataset": taught, "classes": [table.class_names[1]], "fingerprint": "old"}
+    if known:
+        with pytest.raises(UserError, match=f"taught 1 of the classes .* for instance {table.class_names[1]}"):
+            refuse_taught([about], data, "test")
+    else:
+        refuse_taught([about], data, "test")
+    refuse_taught([about | {"classes": ["another"]}], data, "test")
