@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         "init_args": {"teacher": ensemble(given.checkpoint, given.views)},
     }
     config.pop("benchmark", None)  # the new network is tested unless it is said here that it is not
-    config["experiment"] += "-distilled"
+    config["experiment"] = config["experiment"].removesuffix("-distilled") + "-distilled"
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(config, file)
         file.flush()
