@@ -34,13 +34,8 @@ class Checkpoint:
     def config_for(self, command: str) -> str:
         """The configuration it was trained with, as YAML for another command of the command line."""
         config = yaml.safe_load(self.about["config"])
-        for key in (
-            "ckpt_path",
-            "resume",
-            "weights_only",
-            "folder",
-            "start",
-        ):  # its own folder keeps what its training found
+        # Its own folder keeps what its training found, and what it began with may be gone.
+        for key in ("ckpt_path", "resume", "weights_only", "folder", "start"):
             config.pop(key, None)
         config["data"].pop("seed", None)  # follows seed_everything
         config["model"].pop("distillation", None)  # what taught it may be gone
