@@ -217,7 +217,7 @@ def test_nothing_is_said_of_labels_where_there_are_none(tmp_path: Path):
 
 def test_weights_and_biases_gets_the_fractions(tmp_path: Path):
     logged: dict[str, Any] = {}
-    record = Record(tmp_path, {}, "", GracefulStop(), Timer(), None)
+    record = Record(tmp_path, {}, "", GracefulStop(), Timer(), None, [])
     experiment = SimpleNamespace(log=logged.update, summary={})
     record._send(SimpleNamespace(experiment=experiment), labelled())  # type: ignore[arg-type]
     assert logged["labels/predictors/base rates/map"] == 0.4

@@ -242,7 +242,7 @@ def test_a_checkpoint_carries_only_what_was_found_with_its_own_weights(
     trainer = SimpleNamespace(datamodule=data, callbacks=[evaluator], global_step=4)
     saved: dict = {"loops": {"fit_loop": {"epoch_loop.batch_progress": {"is_last_batch": True}}}}
     timer = SimpleNamespace(time_elapsed=lambda _: 1.0)
-    Record(tmp_path, {}, "", None, timer, None).on_save_checkpoint(trainer, None, saved)  # type: ignore[arg-type]
+    Record(tmp_path, {}, "", None, timer, None, []).on_save_checkpoint(trainer, None, saved)  # type: ignore[arg-type]
     assert ("operating_point" in saved["siamese"]) is carried
     assert (saved["siamese"]["dataset"], saved["siamese"]["classes"]) == ("tiny", ["a"])
     assert saved["siamese"]["preprocessing"] == {"image_size": 28}
