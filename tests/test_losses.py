@@ -209,7 +209,13 @@ def test_losses_that_know_classes_say_so():
     assert MetricLearning(SupConLoss()).logits(embeddings) is None
 
 
-def test_softmax_with_fewer_classes_than_the_data_says_so():
-    loss = Softmax(3, 2)
-    with pytest.raises(UserError, match="Softmax knows 3 classes, and label 5 is beyond them"):
+@pytest.mark.parametrize("kind", [Softmax, ArcFaceLoss, ProxyAnchorLoss])
+def test_a_loss_of_fewer_classes_than_the_data_says_so(kind: type):
+    loss = Softmax(3, 2) if kind is Softmax else MetricLearning(kind(3, 2))
+    with pytest.raises(UserError, match=f"{kind.__name__} knows 3 classes, and label 5 is beyond them"):
         loss(loss.similarity(2), torch.zeros(2, 2), torch.tensor([0, 5]))
+
+
+def test_other_errors_of_a_loss_are_not_taken_for_that():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        MetricLearning(ArcFaceLoss(6, 3))(Cosine(), *batch())

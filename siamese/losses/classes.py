@@ -33,7 +33,11 @@ class MetricLearning(CosineLoss):
         embeddings = embeddings.float()
         with torch.autocast(embeddings.device.type, enabled=False):  # like all similarities, in float32
             mined = None if self.miner is None else self.miner(embeddings, labels)
-            return self.loss(embeddings, labels, mined)
+            try:
+                return self.loss(embeddings, labels, mined)
+            except (IndexError, RuntimeError) as error:
+                _check_known(self.loss, getattr(self.loss, "num_classes", None), labels, error)
+                raise
 
     def logits(self, embeddings: Tensor) -> Tensor | None:
         if hasattr(self.loss, "get_logits"):
@@ -68,10 +72,17 @@ class Softmax(CosineLoss):
         try:
             return F.cross_entropy(self.logits(embeddings).float(), labels, label_smoothing=self.smoothing)
         except IndexError as error:
-            raise UserError(
-                f"Softmax knows {self.linear.out_features} classes, and label {int(labels.max())} is beyond them; say as many "
-                "classes as teach, times data.symmetries"
-            ) from error
+            _check_known(self, self.linear.out_features, labels, error)
+            raise
+
+
+def _check_known(loss: nn.Module, classes: int | None, labels: Tensor, error: Exception) -> None:
+    """Raises UserError where a label is beyond the classes that a loss was made for."""
+    if classes is not None and int(labels.max()) >= classes:
+        raise UserError(
+            f"{type(loss).__name__} knows {classes} classes, and label {int(labels.max())} is beyond them; say as many classes "
+            "as the data set has, those that do not teach too, times data.symmetries"
+        ) from error
 
 
 def least_radius(probability: float, classes: int) -> float:
