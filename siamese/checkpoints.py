@@ -86,7 +86,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except Exception as error:  # the bytes of another file may raise anything
-        first = str(error).strip().split("\n")[0]
+        # Of torch's advice only the first sentence: the rest tells how to run what is in a file.
+        first = str(error).strip().split("\n")[0].split(". ")[0]
         raise UserError(
             f"{path} is not a whole checkpoint of this project ({type(error).__name__}: {first})"
         ) from error
