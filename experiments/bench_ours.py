@@ -18,6 +18,7 @@ from siamese.precision import best_precision
 from siamese.sampling.episodes import Episodes
 from siamese.similarity import Similarity, WeightedL1
 from siamese.systems import FewShotData, Siamese
+from siamese.systems.data import Batch
 
 
 def built(config: dict[str, Any]) -> tuple[Siamese, FewShotData]:
@@ -30,11 +31,15 @@ def built(config: dict[str, Any]) -> tuple[Siamese, FewShotData]:
 
 
 class Stamps(pl.Callback):
-    """Keeps when every step ended, and ends the training when ``enough(stamps)``."""
+    """Keeps when every step ended, and ends the training when ``enough(stamps)``. The first batch goes into ``seen``."""
 
-    def __init__(self, enough: Callable[[list[float]], bool]) -> None:
-        self.enough = enough
+    def __init__(self, enough: Callable[[list[float]], bool], seen: list[Batch] | None) -> None:
+        self.enough, self.seen = enough, seen
         self.stamps: list[float] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, *_: Any) -> None:
+        if self.seen is not None and not self.seen:
+            self.seen.append(batch)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self.stamps.append(time.perf_counter())
@@ -42,13 +47,24 @@ class Stamps(pl.Callback):
             trainer.should_stop = True
 
 
-def train(system: Siamese, data: FewShotData, steps: int, enough: Callable[[list[float]], bool]) -> list[float]:
-    """Train for so many steps, or until ``enough``, without looks at the validation split. Returns when each step ended."""
+def train(
+    system: Siamese,
+    data: FewShotData,
+    steps: int,
+    enough: Callable[[list[float]], bool],
+    accelerator: str = "cpu",
+    seen: list[Batch] | None = None,
+) -> list[float]:
+    """Train for so many steps, or until ``enough``, without looks at the validation split. Returns when each step ended.
+
+    A GPU may be some steps behind, which many seconds of them make little of.
+    """
     warnings.filterwarnings("ignore", message=".*(IterableDataset.*__len__|many workers|LeafSpec)")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    stamps = Stamps(enough)
+    stamps = Stamps(enough, seen)
     trainer = pl.Trainer(
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         precision=best_precision(),  # type: ignore[arg-type]
         max_steps=steps,
         max_epochs=-1,
