@@ -93,7 +93,9 @@ def test_checkpoints_that_are_none_or_of_another_architecture(capsys, tmp_path):
     for content in ("hello", "# a text", "root:x:0:0"):  # the last one's first letters are instructions of a pickle
         text.write_text(content)
         said = refused(capsys, "evaluate", "--checkpoint", str(text))
-        assert "not a whole checkpoint" in said and "weights_only" not in said  # torch tells how to load it all the same
+        assert (
+            "not a whole checkpoint" in said and "weights_only" not in said
+        )  # torch tells how to load it all the same
     assert main(["fit", "--config", TINY, "--runs", str(tmp_path), "--trainer.max_epochs", "1"]) == 0
     best = tmp_path / "tiny-glyphs" / "latest" / "checkpoints" / "best.ckpt"
     cut = tmp_path / "cut.ckpt"
