@@ -196,14 +196,15 @@ def test_training_curves_draw_what_is_there(tmp_path: Path):
     rows += [{"step": 50, "val/one_shot": 0.8, "epoch": 1}, {"step": 99, "val/one_shot": 0.75}, {"step": 99}]
     figure = plots.training_curves(rows)
     assert [axes.get_title() for axes in figure.axes] == ["loss", "one-shot accuracy, validation", "learning rate"]
-    assert "best 80.00 % at step 50" in texts(figure)
+    # The steps of metrics.csv count from 0.
+    assert "best 80.00 % at step 51" in texts(figure)
     assert drawn(figure, tmp_path)
     assert [axes.get_title() for axes in plots.training_curves(rows[-3:]).axes] == ["one-shot accuracy, validation"]
     chosen_by_errors = [{"step": 1, "val/eer": 0.2}, {"step": 2, "val/eer": 0.1}, {"step": 3, "val/eer": 0.3}]
-    assert "best 10.00 % at step 2" in texts(plots.training_curves(chosen_by_errors))
+    assert "best 10.00 % at step 3" in texts(plots.training_curves(chosen_by_errors))
     named = plots.training_curves([{"step": step, "val/accuracy": step / 10} for step in (1, 3, 2)])
     assert [axes.get_title() for axes in named.axes] == ["accuracy, validation"]
-    assert "best 30.00 % at step 3" in texts(named)
+    assert "best 30.00 % at step 4" in texts(named)
     assert "Nothing was logged." in texts(plots.training_curves([]))
     assert drawn(plots.training_curves([{"step": 1, "train/loss": float("nan")}]), tmp_path)
 

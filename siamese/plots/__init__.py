@@ -98,7 +98,7 @@ def training_curves(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, validation accuracy and learning rate against the step, from the rows of ``metrics.csv``.
 
     Cells may be missing; ``train/loss``, ``val/loss``, ``lr`` and the first of ``VALIDATED`` that there is are drawn where they
-    are there.
+    are there. Lightning counts the steps of ``metrics.csv`` from 0; drawn are the steps done.
     """
     lines = {name: _series(rows, name) for name in ("train/loss", "val/loss", *VALIDATED, "lr")}
     chosen_by = [name for name in VALIDATED if len(lines[name][0])][:1]
@@ -128,7 +128,7 @@ def _series(rows: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray,
     columns = [c for c in every if c == name or c.startswith((f"{name}-", f"{name}_"))]
     column = min(columns, key=len, default=name)
     there = [(i, row) for i, row in enumerate(rows) if row.get(column) is not None]
-    found = [(row.get("step", row.get("epoch", i)), row[column]) for i, row in there]
+    found = [(row["step"] + 1 if "step" in row else row.get("epoch", i), row[column]) for i, row in there]
     steps, values = np.array(found, dtype=float).reshape(-1, 2).T
     return steps[np.isfinite(values)], values[np.isfinite(values)]
 
