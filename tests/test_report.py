@@ -13,7 +13,7 @@ import pytest
 
 from siamese.errors import DataError
 from siamese.plots import run_bars, save
-from siamese.report import benchmark_table, percent, read_metrics, standing, standing_sentence, write_report
+from siamese.report import benchmark_table, one_shot, percent, read_metrics, standing, standing_sentence, write_report
 
 RESULTS: dict[str, Any] = {
     "experiment": "omniglot",
@@ -212,6 +212,20 @@ def test_the_terminal_table_marks_this_run_and_fits():
         assert shown in table, shown
 
 
+def test_without_official_runs_the_first_sampled_episodes_stand_for_the_run(tmp_path: Path):
+    sampled = copy.deepcopy(RESULTS["one_shot"]["sampled"])
+    other = sampled[0] | {"protocol": "across", "n_way": 20, "accuracy": 0.5}
+    results = RESULTS | {"one_shot": {"sampled": [*sampled, other]}}
+    assert one_shot(results)["how"] == "episodes within an alphabet, nearest support embedding"
+    assert one_shot(RESULTS) == RESULTS["one_shot"]["official"]
+    assert one_shot({}) == {}
+    assert [(row.name, row.accuracy) for row in standing(results)] == [("this run", 0.9812), ("pixels", 0.2175)]
+    text = " ".join(re.sub(r"<[^>]+>", " ", page_of(make_run(tmp_path, one_shot=results["one_shot"]))).split())
+    assert "98.12 % 5-way 1-shot accuracy, interval 97.9 – 98.3 %" in text
+    assert "omniglot · episodes within an alphabet, nearest support embedding · 5,000 trials · 95 % t interval" in text
+    assert "5-way 1-shot accuracy on omniglot in %: episodes within an alphabet" in benchmark_table(results)
+
+
 @pytest.mark.parametrize("missing", [*RESULTS, "official", "per_group", "sampled", "everything"])
 def test_what_is_missing_is_left_out(missing: str, tmp_path: Path):
     results = copy.deepcopy(RESULTS)
@@ -227,8 +241,10 @@ def test_what_is_missing_is_left_out(missing: str, tmp_path: Path):
         assert table and "None" not in table
     if missing == "one_shot":
         assert "95.12" in page and "verification accuracy" in page
+    if missing == "official":
+        assert "98.12" in table.split("Sampled")[0]
     if missing == "everything":
-        assert "have not been evaluated" in page and "Nothing was measured" not in page
+        assert "No benchmark was evaluated" in page
 
 
 def test_an_interrupted_run_says_so(tmp_path: Path):

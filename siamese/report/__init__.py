@@ -59,6 +59,7 @@ def write_report(run: Path) -> Path:
         caution=_caution(results),
         rows=standing(results),
         sentence=standing_sentence(results),
+        shown=one_shot(results),
         labelled=headline(results.get("labels") or {}),
         comparison=comparison(results.get("labels") or {}),
         rare=rare((results.get("labels") or {}).get("per_label") or {}),
@@ -89,15 +90,15 @@ def _read_csv(path: Path) -> list[dict[str, float]]:
 def standing(results: Results) -> list[Row]:
     """This run among the methods it can be compared with, the best first; after those it ties with."""
     baselines = [b for b in results.get("baselines") or [] if as_float(b.get("accuracy")) is not None]
-    if not _comparable(results):
+    shown = one_shot(results)
+    if not _comparable(results) or "protocol" in shown:  # what papers state is of the official runs
         baselines = [b for b in baselines if not str(b.get("source", "")).startswith("published")]
     rows = [
         Row(str(b.get("name")), b["accuracy"], str(b.get("source") or ""), b.get("low"), b.get("high"))
         for b in baselines
     ]
-    official = _official(results)
-    if official:
-        figures = official["accuracy"], "measured in this run", official.get("low"), official.get("high")
+    if shown:
+        figures = shown["accuracy"], "measured in this run", shown.get("low"), shown.get("high")
         rows.append(Row(THIS_RUN, *figures, ours=True))
     return sorted(rows, key=lambda row: -row.accuracy)
 
@@ -124,11 +125,11 @@ def standing_sentence(results: Results) -> str:
 
 def benchmark_table(results: Results) -> str:
     """The results as plain text for a terminal, at most 100 columns wide."""
-    data, official, lines = _dataset(results), _official(results), []
+    data, shown, lines = _dataset(results), one_shot(results), []
     if caution := _caution(results):
         lines += [*_wrap(f"Measured on {data}: {caution}."), ""]
-    if official:
-        lines += _wrap(f"One-shot accuracy on {data} in %: {_how(official)}")
+    if shown:
+        lines += _wrap(f"{_task(shown)} accuracy on {data} in %: {_how(shown)}")
     for row in standing(results):
         lines.append(line(row.name, row.accuracy, row.low, row.high, row.source, ">" if row.ours else " "))
     sampled = (results.get("one_shot") or {}).get("sampled") or []
@@ -157,17 +158,26 @@ def _wrap(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
 
 
-def _how(official: Mapping[str, Any]) -> str:
-    """How the headline figure was measured."""
-    task = f"{official.get('n_way')}-way {official.get('k_shot')}-shot" if official.get("n_way") else ""
-    trials = f"{number(official['trials'])} trials" if official.get("trials") else ""
-    return ", ".join(filter(None, [official.get("how"), task, trials, official.get("interval")]))
+def one_shot(results: Results) -> Mapping[str, Any]:
+    """The few-shot figures that stand for a run: of its official runs, else of the first kind of its episodes; or empty.
+
+    Baselines, pictures and figures by alphabet are of the same trials. Only sampled episodes have a ``protocol``.
+    """
+    section = results.get("one_shot") or {}
+    kinds = [section.get("official") or {}, *(section.get("sampled") or [])[:1]]
+    shown: Mapping[str, Any] = next((each for each in kinds if as_float(each.get("accuracy")) is not None), {})
+    where = {"within": "within an alphabet", "across": "across all classes"}.get(shown.get("protocol", ""))
+    return {**shown, "how": f"episodes {where}, nearest support embedding"} if where else shown
 
 
-def _official(results: Results) -> Mapping[str, Any] | None:
-    """The figures of the official runs, if there are any."""
-    official = (results.get("one_shot") or {}).get("official")
-    return official if official and as_float(official.get("accuracy")) is not None else None
+def _task(shown: Mapping[str, Any]) -> str:
+    return f"{shown['n_way']}-way {shown['k_shot']}-shot" if shown.get("n_way") else "One-shot"
+
+
+def _how(shown: Mapping[str, Any]) -> str:
+    """How a run's own accuracy was measured."""
+    trials = f"{number(shown['trials'])} trials" if shown.get("trials") else ""
+    return ", ".join(filter(None, [shown.get("how"), trials, shown.get("interval")]))
 
 
 def _dataset(results: Results) -> str:

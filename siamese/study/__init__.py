@@ -14,6 +14,7 @@ import yaml
 from tqdm import tqdm
 
 from siamese.errors import UserError
+from siamese.report import one_shot
 from siamese.workers import each_done, elsewhere
 
 
@@ -148,8 +149,8 @@ def carry_out(runs: list[Run], workers: int) -> None:
 
 def headline(results: dict[str, Any]) -> str:
     """The one figure of a run that the progress bar shows."""
-    if official := (results.get("one_shot") or {}).get("official"):
-        return f"{official['accuracy']:.2%}"
+    if shown := one_shot(results):
+        return f"{shown['accuracy']:.2%}"
     for figures in (results.get("methods") or {}).values():
         for key, name in (("exact_match", "exact match"), ("accuracy", "accuracy")):
             if key in figures:
