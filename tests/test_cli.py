@@ -55,6 +55,8 @@ def test_a_run_leaves_what_was_promised(trained):
         "this network": {"within 5-way 1": sampled["accuracy"], "across 5-way 1": across["accuracy"]}
     }
     assert sampled["low"] <= sampled["accuracy"] <= sampled["high"]
+    assert sampled["how"] == "episodes within an alphabet, nearest support embedding, one view of each image"
+    assert across["how"] == "episodes across all classes, nearest support embedding, one view of each image"
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     assert not any(row["source"] == "published" for row in results["baselines"])
 

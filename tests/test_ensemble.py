@@ -86,7 +86,9 @@ def test_evaluate_reports_an_ensemble_apart(two, tmp_path, capsys):
     (run,) = (tmp_path / "tiny-ensemble-2x2-glyphs").glob("*-test")
     results = json.loads((run / "results.json").read_text())
     assert results["experiment"] == "tiny-ensemble-2x2-glyphs"
-    assert 0 < results["one_shot"]["sampled"][0]["accuracy"] <= 1
+    (sampled, *_) = results["one_shot"]["sampled"]
+    assert 0 < sampled["accuracy"] <= 1
+    assert sampled["how"].endswith("nearest support embedding, 2 networks and 2 views of each image")
     network = yaml.safe_load((run / "config.yaml").read_text())["model"]["network"]
     assert network["init_args"]["checkpoints"] == [str(path) for path in two]
     assert network["init_args"]["views"] == 2

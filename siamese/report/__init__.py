@@ -165,9 +165,7 @@ def one_shot(results: Results) -> Mapping[str, Any]:
     """
     section = results.get("one_shot") or {}
     kinds = [section.get("official") or {}, *(section.get("sampled") or [])[:1]]
-    shown: Mapping[str, Any] = next((each for each in kinds if as_float(each.get("accuracy")) is not None), {})
-    where = {"within": "within an alphabet", "across": "across all classes"}.get(shown.get("protocol", ""))
-    return {**shown, "how": f"episodes {where}, nearest support embedding"} if where else shown
+    return next((each for each in kinds if as_float(each.get("accuracy")) is not None), {})
 
 
 def _task(shown: Mapping[str, Any]) -> str:
