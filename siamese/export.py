@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 import json
 import logging
 import sys
@@ -118,7 +117,7 @@ def metadata(model: Model) -> dict[str, str]:
     anything. With an operating point: ``threshold``, ``threshold_from``, and ``calibration``: JSON of ``slope`` and
     ``intercept`` of the log odds of "same".
     """
-    preprocessing = dataclasses.asdict(model.preprocessing) | {"image_size": model.image_size}
+    preprocessing = model.preprocessing.entry() | {"image_size": model.image_size}
     held = {
         "fingerprint": model.fingerprint,
         "dataset": model.dataset,

@@ -65,6 +65,11 @@ def check_before(abouts: list[dict[str, Any]], data: FewShotData) -> None:
             raise UserError(
                 f"a teacher, or the network to start with, sees images of {size} pixels a side; give data.image_size {size}"
             )
+        ink = (about.get("preprocessing") or {}).get("ink")
+        if ink != (data.preprocessing_entry() or {}).get("ink"):
+            raise UserError(
+                f"a teacher, or the network to start with, sees ink normalised as {ink or 'it is'}; let data.ink be the same"
+            )
     for split in ("val", "test"):
         refuse_taught(abouts, data, split, "a teacher, or the network to start with,")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -111,7 +110,8 @@ class Model:
             entry = dict(checkpoint.about["preprocessing"])
             size = entry.pop("image_size")
             image_size = None if size is None else int(size)
-            preprocessing, point, labels = Preprocessing(**entry), operating_point(checkpoint), known_labels(checkpoint)
+            preprocessing = Preprocessing.from_entry(entry)
+            point, labels = operating_point(checkpoint), known_labels(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} was written by another version of this project, and does not say how to preprocess images for it "
@@ -126,17 +126,17 @@ class Model:
 
         Args:
             images: paths, Pillow images or arrays ``uint8 [H, W]`` or ``[H, W, 3]``; or a tensor ``uint8 [N, C, H, W]`` of
-                pixels as a table holds them, to which no preprocessing is applied but the resizing.
+                pixels as a table holds them, to which no preprocessing is applied but the resizing, or the normalising of ink.
 
         Raises:
-            BadImage: the first image that cannot be read.
+            BadImage: the first image that cannot be read, or on which nothing is to be seen.
             UserError: the tensor is not such a one, or an embedding is not finite.
         """
         if isinstance(images, Tensor):
-            return self._embed(images)
+            return self._embed(images if self.preprocessing.ink is None else self._normalised(images))
         if isinstance(images, str | Path | Image.Image | np.ndarray):
             raise UserError("embed takes a list of images; put a single one into a list")
-        pixels, _, broken = read_pictures(images, self.preprocessing)
+        pixels, _, broken = read_pictures(images, self.preprocessing, shown=True)
         if broken:
             raise broken[0]
         return self._embed(pixels)
@@ -155,7 +155,7 @@ class Model:
         kept: list[Path] = []
         broken: list[BadImage] = []
         for start in range(0, max(1, len(paths)), step):
-            pixels, read, wrong = read_images(paths[start : start + step], made)
+            pixels, read, wrong = read_images(paths[start : start + step], made, shown=True)
             embeddings.append(self._embed(pixels, features))
             kept += read
             broken += wrong
@@ -169,7 +169,7 @@ class Model:
             threshold: the least score to say "same" at; None for the operating point's.
 
         Raises:
-            BadImage: one of them cannot be read.
+            BadImage: one of them cannot be read, or nothing is to be seen on it, so that there is no verdict.
             UserError: there is no threshold.
         """
         source = "given with the question"
@@ -208,6 +208,13 @@ class Model:
         loss = self.loss
         return loss.probabilities(loss.logits(embeddings).double()) if isinstance(loss, LabelLoss) else None
 
+    def _normalised(self, images: Tensor) -> Tensor:
+        made = self.preprocessing
+        assert made.ink is not None  # as the caller has seen
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 1:
+            raise UserError(f"this model embeds uint8 [N, 1, H, W], not {images.dtype} {list(images.shape)}")
+        return made.ink.pages(images, made.height)
+
     @torch.no_grad()
     def _embed(self, pixels: Tensor, features: bool = False) -> Tensor:
         if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != self.preprocessing.channels:
@@ -241,7 +248,7 @@ def _fingerprint(
     network: nn.Module, similarity: nn.Module, preprocessing: Preprocessing, image_size: int | None
 ) -> str:
     kind = f"{type(similarity).__module__}.{type(similarity).__qualname__}"
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(preprocessing), image_size, kind]).encode())
+    digest = hashlib.sha256(json.dumps([preprocessing.entry(), image_size, kind]).encode())
     for part in (network, similarity):
         for name, value in sorted(part.state_dict().items()):
             digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())

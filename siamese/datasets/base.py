@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,6 +16,8 @@ from torch import Tensor
 
 from siamese.datasets.pictures import Preprocessing
 from siamese.errors import DataError, DataUnavailable, UserError
+from siamese.ink import Ink
+from siamese.ink.ink import VERSION as INK_VERSION
 from siamese.sampling.episodes import Episodes
 from siamese.tables import Table, assert_disjoint
 
@@ -98,14 +103,27 @@ def loaded(source: DataSet, strict: bool = False) -> tuple[DataSet, Table]:
         return stand_in, stand_in.load()
 
 
-def preprocessing_entry(source: DataSet, table: Table, image_size: int | None) -> dict[str, Any] | None:
+def preprocessing_entry(
+    source: DataSet, table: Table, image_size: int | None, ink: Ink | None = None
+) -> dict[str, Any] | None:
     """What a checkpoint holds under ``preprocessing``, in plain values: the fields of ``Preprocessing``, and ``image_size``.
 
-    None for tables that image files cannot be compared with, whose images are neither grey nor in colour.
+    None for tables that image files cannot be compared with, whose images are neither grey nor in colour. With ``ink`` a file
+    is normalised as it was read, and not in the frame of the table.
     """
     if table.image_shape[0] not in (1, 3):
         return None
-    return asdict(source.preprocessing(table)) | {"image_size": image_size}
+    if ink is not None:
+        assert image_size is not None  # as FewShotData has made sure
+        return Preprocessing(image_size, image_size, ink=ink).entry() | {"image_size": None}
+    return source.preprocessing(table).entry() | {"image_size": image_size}
+
+
+def drawn_table(table: Table, ink: Ink, size: int) -> Table:
+    """The table with every image's ink normalised, square images of ``size`` pixels; kept in the cache."""
+    chosen = json.dumps([table.fingerprint, asdict(ink), size, INK_VERSION])
+    key = hashlib.sha256(chosen.encode()).hexdigest()[:16]
+    return cached_table(f"ink-{key}", lambda: dataclasses.replace(table, images=ink.pages(table.images, size)))
 
 
 def cached_table(key: str, make: Callable[[], Table]) -> Table:

@@ -48,7 +48,7 @@ class _Refused(Exception):
     """Not to be decoded; the message is the reason."""
 
 
-def decode(picture: Picture, mode: Literal["L", "RGB"], enough: int) -> Image.Image:
+def decode(picture: Picture, mode: Literal["L", "RGB"], enough: int, contrast: bool = False) -> Image.Image:
     """The picture as an upright image of this mode, of an animation the first; transparency is laid on white.
 
     Grey values of more than 8 bits are scaled: 16-bit formats by their range, 0 to 65,535; 32-bit integers by the least of
@@ -58,24 +58,25 @@ def decode(picture: Picture, mode: Literal["L", "RGB"], enough: int) -> Image.Im
         picture: a file's path, a Pillow image, or an array ``uint8 [H, W]`` or ``[H, W, 3]``.
         mode: grey or RGB.
         enough: a JPEG whose sides are at least twice as many pixels may be decoded at a fraction of its size.
+        contrast: transparency is laid on black where what is opaque is light, so that light ink is seen.
 
     Raises:
         BadImage: whatever it is that makes the picture unreadable.
     """
     try:
         if isinstance(picture, np.ndarray):
-            return _plain(_from_array(picture), mode)
+            return _plain(_from_array(picture), mode, contrast)
         if isinstance(picture, Image.Image):
-            return _plain(picture, mode)
+            return _plain(picture, mode, contrast)
         _check_file(Path(picture))
         with Image.open(picture) as opened:
             if opened.format == "EPS":  # which would be run, by Ghostscript
                 raise _Refused("is EPS, which is not read")
             _check_size(opened)
             opened.draft(None, (enough, enough))  # of no effect but on JPEG
-            return _plain(opened, mode)
+            return _plain(opened, mode, contrast)
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        raise BadImage(_name(picture), _reason(error)) from error
+        raise BadImage(picture_name(picture), _reason(error)) from error
 
 
 @contextmanager
@@ -131,7 +132,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
+def _plain(image: Image.Image, mode: str, contrast: bool = False) -> Image.Image:
     _check_size(image)
     image.load()  # before the orientation is asked for: some readers turn the image themselves
     turn = _turn(image)
@@ -139,9 +140,16 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        behind = "black" if contrast and _light(image) else "white"
+        image = Image.alpha_composite(Image.new("RGBA", image.size, behind), image)
     image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
+
+
+def _light(image: Image.Image) -> bool:
+    """Whether what is opaque of an RGBA image is light rather than dark; where nothing is transparent, it does not matter."""
+    grey, alpha = np.asarray(image.convert("L"), np.float64), np.asarray(image.getchannel("A"), np.float64)
+    return float((grey * alpha).sum()) > 127.5 * float(alpha.sum())
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -164,7 +172,8 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return scaled.round().astype(np.uint8)
 
 
-def _name(picture: Picture) -> str:
+def picture_name(picture: Picture) -> str:
+    """How a picture is called in what is said of it: its file, or ``the image``."""
     if isinstance(picture, str | Path):
         return str(picture)
     return str(getattr(picture, "filename", "") or "the image")

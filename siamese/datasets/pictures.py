@@ -6,9 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from siamese.datasets.decoding import BadImage, Picture, decode, quiet
+from siamese.datasets.decoding import BadImage, Picture, decode, picture_name, quiet
 from siamese.errors import UserError
+from siamese.ink import Ink, NoInk
+from siamese.ink.paper import MOST_SIDE
 
 __all__ = [
     "VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "each_picture", "image_files", "is_image_name", "read_images",
@@ -25,6 +27,7 @@ __all__ = [
 
 VERSION = 2  # To be raised whenever an equal file no longer gives equal pixels: tables are cached under it.
 MANY = 100  # images, from which on a progress bar is shown
+LEAST_RANGE = 2  # levels between the darkest and the lightest pixel of an image that shows anything
 _ENOUGH = 4  # A JPEG is decoded at a fraction of its size as long as that is this many times the frame.
 _AHEAD = 64  # images that may be decoded before they are taken
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini"}
@@ -41,8 +44,10 @@ class Preprocessing:
         colour: three channels instead of grey.
         invert: for dark ink on light paper, so that ink is bright.
         fit: ``pad`` fits the whole image into the frame and fills the rest with 0; ``stretch`` gives it the frame's shape.
+        ink: images are drawings, whose ink is found on any paper and normalised; ``invert`` and ``fit`` are of no effect then.
+            None for photographs.
 
-    Raises UserError for a frame without pixels or an unknown fit.
+    Raises UserError for a frame without pixels, an unknown fit, or ink in colour or in a frame that is not square.
     """
 
     height: int
@@ -50,12 +55,26 @@ class Preprocessing:
     colour: bool = False
     invert: bool = False
     fit: Fit = "pad"
+    ink: Ink | None = None
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
             raise UserError(f"images need at least 1x1 pixels, not {self.height}x{self.width}")
         if self.fit not in get_args(Fit):
             raise UserError(f"fit must be pad or stretch, not {self.fit!r}")
+        if self.ink and (self.colour or self.height != self.width):
+            raise UserError(f"ink is grey in a square frame, not {self.height}x{self.width}, colour {self.colour}")
+
+    @classmethod
+    def from_entry(cls, entry: dict[str, Any]) -> Preprocessing:
+        """What ``entry`` gave. Raises TypeError or ValueError where it is something else."""
+        ink = entry.get("ink")
+        return cls(**entry | {"ink": None if ink is None else Ink(**ink)})
+
+    def entry(self) -> dict[str, Any]:
+        """The fields in plain values, for a checkpoint; without ``ink`` where there is none, as before there was any."""
+        fields = asdict(self)
+        return fields if self.ink else {name: value for name, value in fields.items() if name != "ink"}
 
     @property
     def channels(self) -> int:
@@ -65,16 +84,23 @@ class Preprocessing:
     def pixels(self, image: Picture) -> np.ndarray:
         """``uint8 [C, height, width]`` of a file's path, a Pillow image, or an array ``uint8 [H, W]`` or ``[H, W, 3]``.
 
-        A photo is turned as its EXIF says, transparency is laid on white, of an animation the first image is taken, and
-        grey values of more than 8 bits are scaled. Shrinking takes area averages, growing is bilinear.
+        A photo is turned as its EXIF says, transparency is laid on white (of a drawing on black, if the ink is light), of an
+        animation the first image is taken, and grey values of more than 8 bits are scaled. Shrinking takes area averages,
+        growing is bilinear.
 
         Raises:
-            BadImage: whatever it is that makes the image unreadable.
+            BadImage: whatever it is that makes the image unreadable; it is to be a drawing, and is blank or a photograph.
         """
         with quiet():
             return self._pixels(image)
 
-    def _pixels(self, image: Picture) -> np.ndarray:
+    def _pixels(self, image: Picture, shown: bool = False) -> np.ndarray:
+        if self.ink:
+            page = decode(image, "L", MOST_SIDE, contrast=True)
+            try:
+                return self.ink.page(np.asarray(page), self.height)
+            except NoInk as reason:
+                raise BadImage(picture_name(image), str(reason)) from reason
         whole = decode(image, "RGB" if self.colour else "L", _ENOUGH * max(self.height, self.width))
         width, height = self.width, self.height
         if self.fit == "pad":
@@ -83,6 +109,8 @@ class Preprocessing:
         shrinks = width <= whole.width and height <= whole.height
         resampling = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
         pixels = np.atleast_3d(np.asarray(whole.resize((width, height), resampling)))
+        if shown and np.ptp(pixels, axis=(0, 1)).max() < LEAST_RANGE:
+            raise BadImage(picture_name(image), "is blank: all of it has one colour")
         frame = np.zeros((self.height, self.width, self.channels), dtype=np.uint8)
         top, left = (self.height - height) // 2, (self.width - width) // 2
         frame[top : top + height, left : left + width] = 255 - pixels if self.invert else pixels
@@ -120,7 +148,10 @@ def is_image_name(name: str) -> bool:
 
 
 def read_images(
-    paths: Sequence[str | Path], preprocessing: Preprocessing, report: Callable[[str], object] | None = None
+    paths: Sequence[str | Path],
+    preprocessing: Preprocessing,
+    report: Callable[[str], object] | None = None,
+    shown: bool = False,
 ) -> tuple[Tensor, list[Path], list[BadImage]]:
     """Many image files, read by several threads. Those that cannot be read are left out.
 
@@ -128,12 +159,13 @@ def read_images(
         paths: the files.
         preprocessing: what makes pixels of them.
         report: such as ``print``: is told of each image left out, and in a closing sentence how many they are.
+        shown: images on which nothing is to be seen, because all of them has one colour, count as images that cannot be read.
 
     Returns:
         ``uint8 [N, C, height, width]`` of those that can be read; their paths, in the order given; what is wrong with the
         others.
     """
-    pixels, kept, broken = read_pictures(paths, preprocessing)
+    pixels, kept, broken = read_pictures(paths, preprocessing, shown)
     if report and broken:
         for error in broken:
             report(f"left out {error}")
@@ -142,14 +174,14 @@ def read_images(
 
 
 def read_pictures(
-    pictures: Sequence[Picture], preprocessing: Preprocessing
+    pictures: Sequence[Picture], preprocessing: Preprocessing, shown: bool = False
 ) -> tuple[Tensor, list[int], list[BadImage]]:
     """As ``read_images``, of anything that ``Preprocessing.pixels`` takes, and with places instead of paths."""
     shape = (len(pictures), preprocessing.channels, preprocessing.height, preprocessing.width)
     pixels = torch.empty(shape, dtype=torch.uint8)
     kept: list[int] = []
     broken: list[BadImage] = []
-    for place, result in enumerate(each_picture(pictures, preprocessing)):
+    for place, result in enumerate(each_picture(pictures, preprocessing, shown)):
         if isinstance(result, BadImage):
             broken.append(result)
         else:
@@ -158,7 +190,9 @@ def read_pictures(
     return pixels[: len(kept)], kept, broken
 
 
-def each_picture(pictures: Sequence[Picture], preprocessing: Preprocessing) -> Iterator[np.ndarray | BadImage]:
+def each_picture(
+    pictures: Sequence[Picture], preprocessing: Preprocessing, shown: bool = False
+) -> Iterator[np.ndarray | BadImage]:
     """Of each picture, in the order given, its pixels ``uint8 [C, height, width]`` or what is wrong with it.
 
     Several threads read ahead, by a few pictures only: who takes them slowly, to write them to a disk, holds few in memory.
@@ -166,7 +200,7 @@ def each_picture(pictures: Sequence[Picture], preprocessing: Preprocessing) -> I
 
     def read(picture: Picture) -> np.ndarray | BadImage:
         try:
-            return preprocessing._pixels(picture)
+            return preprocessing._pixels(picture, shown)
         except BadImage as error:
             return BadImage(error.where, error.reason)  # without its traceback, which would keep the image in memory
 

@@ -25,6 +25,7 @@ DIGIT_BOX = 20  # pixels: MNIST's digits were fitted into a box of 20x20, ink in
 DIGIT_PEN = 2.6  # pixels: with it, drawn digits have about as much ink as MNIST's
 SYMBOL_SIZE = 0.62  # of the frame's side, the longer side of a symbol without the ink's width: the mean of Omniglot's
 SYMBOL_PEN = 5 / 105  # of the frame's side: gives drawings as much ink as Omniglot's
+LEAST_PAGE = 105  # pixels of the side of the page that a symbol is drawn on, as Omniglot's have
 LEAST = 0.05  # of the canvas's side: what is smaller is not blown up to full size, so a dot stays a dot
 
 MOST_BYTES = 5_000_000  # of an uploaded file
@@ -59,10 +60,11 @@ def symbol_picture(strokes: Strokes, preprocessing: Preprocessing) -> np.ndarray
         preprocessing: of the one-shot network; where it inverts, the ink is dark on light paper.
 
     Returns:
-        ``uint8 [S, S]``, S the longer side of the preprocessing's frame.
+        ``uint8 [S, S]``, S the longer side of the preprocessing's frame, and no less than 105 pixels.
     """
     points, joined = _lines(strokes)
-    side = max(preprocessing.height, preprocessing.width)
+    # What is normalised afterwards ends in a smaller frame than it should be drawn in.
+    side = max(preprocessing.height, preprocessing.width, LEAST_PAGE)
     ink = render(_fitted(points, SYMBOL_SIZE), joined, torch.tensor([SYMBOL_PEN]), side)[0, 0].numpy()
     return 255 - ink if preprocessing.invert else ink
 

@@ -2,6 +2,7 @@
 
 from siamese.networks.committee import Committee
 from siamese.networks.compact import Compact
+from siamese.networks.directions import Directions
 from siamese.networks.koch import Koch
 from siamese.networks.pretrained import EfficientNetLite
 from siamese.networks.residual import Residual
@@ -9,4 +10,6 @@ from siamese.networks.tutorial import Tutorial
 from siamese.networks.vgg import FourConv, Vgg13
 from siamese.networks.whitened import Whitened
 
-__all__ = ["Committee", "Compact", "EfficientNetLite", "FourConv", "Koch", "Residual", "Tutorial", "Vgg13", "Whitened"]
+__all__ = [
+    "Committee", "Compact", "Directions", "EfficientNetLite", "FourConv", "Koch", "Residual", "Tutorial", "Vgg13", "Whitened",
+]  # fmt: skip

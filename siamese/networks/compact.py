@@ -31,6 +31,8 @@ class Compact(nn.Module):
             With ``Softmax`` it is the L2 constraint, see ``siamese.losses.least_radius``. None leaves them as they are.
         mirrored: when not training, the embedding is the mean of the image's and its mirror image's, for things that have no
             left and right, such as faces.
+        front: a fixed layer before the blocks, such as ``Directions``. It has ``channels``, those of its result, which has
+            half the side of the images. None for none.
         places: of each block, the side of a grid in each of whose cells ``features`` are averaged as well, so that they say
             where something is; 1 for no grid, None for none anywhere.
     """
@@ -47,8 +49,13 @@ class Compact(nn.Module):
         mirrored: bool = False,
         places: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        if front is not None and (channels != 1 or image_size % 2):
+            raise UserError(
+                f"a front takes grey images of an even side, not {channels} channels of {image_size} pixels"
+            )
         depths = [1] * len(widths) if depths is None else depths
         if len(depths) != len(widths) or min(depths) < 1:
             raise UserError(
@@ -64,13 +71,15 @@ class Compact(nn.Module):
         self.feature_size = sum(width * (1 + cells) for width, cells in zip(widths, grids, strict=True))
         self.standardise, self.radius, self.mirrored = standardise, radius, mirrored
         self.image_shape = (channels, image_size, image_size)
-        side = image_size >> len(widths)
+        self.front = nn.Identity() if front is None else front
+        seen = channels if front is None else int(front.channels)  # type: ignore[arg-type]
+        side = (image_size if front is None else image_size // 2) >> len(widths)
         if side < 1:
             raise UserError(f"{len(widths)} blocks halve an image of {image_size} pixels to nothing; use fewer widths")
         self.blocks = nn.Sequential(
             *(
                 _block(before, after, depth)
-                for before, after, depth in zip([channels, *widths[:-1]], widths, depths, strict=True)
+                for before, after, depth in zip([seen, *widths[:-1]], widths, depths, strict=True)
             )
         )
         self.average = average
@@ -84,7 +93,7 @@ class Compact(nn.Module):
                 f"this compact network takes images of {expected}, not {given}; its image_size and channels "
                 "must be those of the data"
             )
-        images = self._standardised(images)
+        images = self._prepared(images)
         embeddings = self._embed(images)
         if self.mirrored and not self.training:
             embeddings = self._scaled((embeddings + self._embed(images.flip(3))) / 2)
@@ -97,16 +106,16 @@ class Compact(nn.Module):
             ``float32 [B, feature_size]``: of each block the mean over positions, scaled to length 1, and the means in its
             ``places``, together scaled to length 1; if ``mirrored``, the mean of the image's and its mirror image's.
         """
-        images = self._standardised(images)
+        images = self._prepared(images)
         features = self._features(images)
         return (features + self._features(images.flip(3))) / 2 if self.mirrored else features
 
-    def _standardised(self, images: Tensor) -> Tensor:
+    def _prepared(self, images: Tensor) -> Tensor:
         if not self.standardise:
-            return images
+            return self.front(images)
         centred = images - images.mean((1, 2, 3), keepdim=True)
         # An image of one colour has no deviation to divide by.
-        return centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.05)
+        return self.front(centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + 0.05))
 
     def _features(self, images: Tensor) -> Tensor:
         means = []

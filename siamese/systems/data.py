@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from siamese.augment import Affine, ClassWarp, Distortion
-from siamese.datasets.base import DataSet, Splits, loaded, preprocessing_entry
+from siamese.datasets.base import DataSet, Splits, drawn_table, loaded, preprocessing_entry
 from siamese.errors import UserError
+from siamese.ink import Ink
 from siamese.sampling.batches import SYMMETRIES, BatchStream, IndexBatch, Sampler
 from siamese.sampling.episodes import Episodes
 from siamese.sampling.seeds import generator
@@ -43,6 +44,8 @@ class FewShotData(pl.LightningDataModule):
         sampler: draws the training batches.
         augment: turns and distorts training images, each by itself; None leaves them as they are.
         image_size: side in pixels of the square that the network sees; None for the table's own size.
+        ink: for drawings and handwriting: the ink of every image is found and normalised before anything else, once for the
+            whole table, and so is that of every file that the trained network is asked about. None for photographs.
         symmetries: how many symmetries of an image count as classes of their own while training: 1, 2 (mirror images), 4
             (rotations), or 8 (rotations and mirror images).
         warp: makes another class of each of the source's own classes in a training batch, in one resampling with ``augment``.
@@ -51,6 +54,8 @@ class FewShotData(pl.LightningDataModule):
             Its images have the shape of the source's.
         strict: make missing data an error instead of training on the generated stand-in.
         eval_batch: images embedded at a time.
+        fit_images: at most about this many training images are used where a network is fitted in closed form after an epoch, as
+            ``Whitened`` is; None for all of them and up to 20,480 distorted ones.
         val_batches: batches of validation classes on which the validation loss is measured.
         seed: of all sampling and augmentation; the command line gives it ``seed_everything``.
     """
@@ -69,8 +74,14 @@ class FewShotData(pl.LightningDataModule):
         eval_batch: int = 512,
         val_batches: int = 8,
         seed: int = 0,
+        ink: Ink | None = None,
+        fit_images: int | None = None,
     ) -> None:
         super().__init__()
+        if ink is not None and image_size is None:
+            raise UserError("data.ink makes images of one size; give it by data.image_size")
+        if fit_images is not None and fit_images < 2:
+            raise UserError(f"data.fit_images must be at least 2, not {fit_images}")
         if symmetries not in SYMMETRIES:
             raise UserError(f"data.symmetries must be 1, 2, 4 or 8, not {symmetries}")
         if augment is None and symmetries > 1:
@@ -84,8 +95,9 @@ class FewShotData(pl.LightningDataModule):
             )
         self.source, self.sampler, self.extra = source, sampler, extra
         self.augment, self.warp, self.distortions = augment, warp, distortions or []
-        self.image_size, self.symmetries, self.strict = image_size, symmetries, strict
+        self.image_size, self.symmetries, self.strict, self.ink = image_size, symmetries, strict, ink
         self.eval_batch, self.val_batches, self.seed = eval_batch, val_batches, seed
+        self.fit_images = fit_images
         self.splits: Splits | None = None
         self.official: Episodes | None = None
         self.tiles: dict[str, Tensor | None] = {}
@@ -112,11 +124,20 @@ class FewShotData(pl.LightningDataModule):
         # Of closed and leaking splits it is known that what is tested has been taught.
         names = [taught.class_names[label] for label in taught.classes.tolist()]
         self.taught_classes = [] if self.splits.closed or self.splits.leaking else names
-        self.resized = {"train": taught.resized(self.image_size)}
-        self.resized |= {split: self.table(split).resized(self.image_size) for split in ("val", "test")}
+        if self.ink is not None and any(tiles is not None for tiles in self.tiles.values()):
+            raise UserError(f"data.ink takes one drawing an image, and those of {table.name} are tiles")
+        self.resized = {"train": self._as_seen(taught)}
+        self.resized |= {split: self._as_seen(self.table(split)) for split in ("val", "test")}
         _, height, width = self.resized["train"].image_shape
         if self.symmetries > 2 and height != width:
             raise UserError(f"quarter turns are of square images, and these are {width}x{height}; give data.image_size")
+
+    def _as_seen(self, table: Table) -> Table:
+        """The table with images as the network sees them."""
+        if self.ink is None:
+            return table.resized(self.image_size)
+        assert self.image_size is not None  # as the constructor has made sure
+        return drawn_table(table, self.ink, self.image_size)
 
     def table(self, split: str) -> Table:
         """The split's table as it was loaded, at its own resolution."""
@@ -147,7 +168,7 @@ class FewShotData(pl.LightningDataModule):
     def preprocessing_entry(self) -> dict[str, Any] | None:
         """What a checkpoint holds of how an image file becomes what the network sees; a tile is made of resized parts."""
         side = self.image_size if self.image_size is None or self.tiles.get("test") is None else SIDE * self.image_size
-        return preprocessing_entry(self.source, self.table("train"), side)
+        return preprocessing_entry(self.source, self.table("train"), side, self.ink)
 
     def train_dataloader(self) -> DataLoader:
         return self._stream(
@@ -194,14 +215,18 @@ class FewShotData(pl.LightningDataModule):
         if whole.labels.ndim > 2:
             raise UserError("what is fitted within classes, such as Whitened, takes images of one class each")
         teaches = self._own
-        for step in range(min(40, max(1, MOST_VIEWS // whole.rows.shape[1]), len(whole.rows))):
+        most = MOST_VIEWS if self.fit_images is None else min(MOST_VIEWS, self.fit_images)
+        for step in range(min(40, max(1, most // whole.rows.shape[1]), len(whole.rows))):
             own = teaches[whole.rows[step]]
             index = IndexBatch(*(column[step, own].to(device) for column in whole[:4]))
             yield self._augmented("train", index, self._drawing(device, step, VIEWS)), index.labels
 
     def originals(self, device: torch.device) -> Iterator[Tensor]:
-        """The source's own training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order."""
-        for rows in self._own.nonzero().flatten().to(device).split(self.eval_batch):
+        """The source's own training images as they are, ``float [B, C, H, W]`` in [0, 1] on the device, in order; evenly spread
+        ones where ``fit_images`` are fewer."""
+        own = self._own.nonzero().flatten()
+        every = 1 if self.fit_images is None else -(-len(own) // self.fit_images)
+        for rows in own[::every].to(device).split(self.eval_batch):
             yield self._images("train", rows)
 
     @property

@@ -256,7 +256,7 @@ def test_a_disk_that_takes_no_more_is_said(tmp_path, own_cache):
 def test_few_images_are_decoded_before_they_are_taken(monkeypatch):
     read: list[int] = []
     monkeypatch.setattr(
-        Preprocessing, "_pixels", lambda _, picture: read.append(picture) or np.zeros((1, 1, 1), np.uint8)
+        Preprocessing, "_pixels", lambda _, picture, shown: read.append(picture) or np.zeros((1, 1, 1), np.uint8)
     )
     results = each_picture(range(1000), Preprocessing(1, 1))
     next(results)

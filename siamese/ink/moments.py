@@ -1,0 +1,71 @@
+"""Moment normalisation: every drawing in the middle, of one size, whatever the page.
+
+Handwriting recognition has normalised by moments for decades (Casey 1970, Moment normalization of handprinted characters;
+Liu, Nakashima, Sako, Fujisawa 2004, Handwritten digit recognition: investigation of normalization and feature extraction
+techniques). Everything here is plain tensor arithmetic, so that the same code serves a table, a single file and an ONNX graph.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamese.ink.pen import pen_width, with_pen
+
+FINE = 96  # least side in pixels of the grid on which a drawing is sampled, before it is averaged to its size
+LEAST_SPREAD = (
+    0.05  # of the common deviation, added to that of each axis: a straight line is not stretched without bound
+)
+WIDEST_PEN = 0.2  # of the side: no drawing is enlarged until its pen is wider, so a dot stays a dot
+
+
+def normalised(
+    ink: Tensor, size: int, spread: float = 0.208, aspect: float = 0.5, slant: float = 0.0, pen: float | None = None
+) -> Tensor:
+    """Drawings centred by mass and scaled by the deviation of their ink.
+
+    Along each axis the scale brings ``deviation ** (1 - aspect) * common ** aspect`` to ``spread`` sides, where ``common`` is
+    the root mean square of both deviations.
+
+    Args:
+        ink: ``float [N, 1, H, W]`` in [0, 1], 1 is ink. An image without ink stays empty.
+        size: S, side of the result in pixels.
+        spread: the deviation that ink is brought to, a share of the side.
+        aspect: share of the aspect ratio that is kept, from 0 (both axes have the same deviation) to 1 (one scale for both).
+        slant: share of the slant that is removed, from 0 to 1.
+        pen: width that lines are brought to, a share of the side; None leaves them.
+
+    Returns:
+        ``float32 [N, 1, S, S]`` in [0, 1].
+    """
+    height, width = ink.shape[2:]
+    # In float64, so that an image by itself and among others has the same pixels.
+    y, x = (torch.arange(side, device=ink.device, dtype=torch.float64) + 0.5 for side in (height, width))
+    columns, rows = ink.sum(2)[:, 0].double(), ink.sum(3)[:, 0].double()  # [N, W], [N, H]
+    mass = rows.sum(1).clamp_min(1e-6)
+    mean_x, mean_y = columns @ x / mass, rows @ y / mass
+    away_x, away_y = x - mean_x[:, None], y - mean_y[:, None]  # [N, W], [N, H]
+    var_x, var_y = ((part * away.square()).sum(1) / mass for part, away in ((columns, away_x), (rows, away_y)))
+    shear = torch.zeros_like(mean_x)
+    if slant:
+        covariance = ((ink[:, 0] * away_x[:, None].float()).sum(2).double() * away_y).sum(1) / mass
+        shear = slant * covariance / var_y.clamp_min(1e-3)
+        var_x = (var_x - 2 * shear * covariance + shear.square() * var_y).clamp_min(0)
+    common = ((var_x + var_y) / 2).sqrt().clamp_min(0.25)[:, None]  # of a single pixel it is 0.29
+    own = torch.stack([var_x, var_y], 1).sqrt() + LEAST_SPREAD * common
+    reached = own ** (1 - aspect) * ((1 + LEAST_SPREAD) * common) ** aspect
+    scale = torch.minimum(spread / reached, WIDEST_PEN / pen_width(ink)[:, None])  # sides a pixel, [N, 2]
+
+    fine = size * -(-FINE // size)
+    place = (torch.arange(fine, device=ink.device, dtype=torch.float64) + 0.5) / fine - 0.5
+    from_x, from_y = place / scale[:, :1], place / scale[:, 1:]  # [N, fine], pixels from the centre of mass
+    # As grid_sample counts, from -1 to 1 across the image.
+    at_x = ((from_x + mean_x[:, None]) * (2 / width) - 1).float()[:, None, :].expand(-1, fine, -1)
+    at_y = ((from_y + mean_y[:, None]) * (2 / height) - 1).float()[:, :, None].expand(-1, -1, fine)
+    if slant:
+        at_x = at_x + (shear[:, None] * from_y * (2 / width)).float()[:, :, None]
+    drawn = F.grid_sample(ink, torch.stack([at_x, at_y], 3), align_corners=False)
+    if pen is not None:
+        drawn = with_pen(drawn, pen * fine)
+    return F.avg_pool2d(drawn, fine // size) if fine > size else drawn
