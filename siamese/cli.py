@@ -22,7 +22,7 @@ from siamese.ensemble import Ensemble
 from siamese.errors import UserError
 from siamese.lineage import check_before, taught_before
 from siamese.precision import best_precision
-from siamese.progress import TrainingBar
+from siamese.progress import Longer, TrainingBar
 from siamese.record import Beginning, GracefulStop, Record, keep_earlier_metrics
 from siamese.report import GENERATED
 from siamese.run import freed_memory_kept, loggers, make_run_folder
@@ -81,6 +81,12 @@ class Command(LightningCLI):
         )
         parser.add_argument(
             "--benchmark", type=bool, default=True, help="Whether fit ends with a test of the best checkpoint."
+        )
+        parser.add_argument(
+            "--longer",
+            type=Longer | None,
+            default=None,
+            help="A recipe that trains longer, which is named after the test: config, times (as long), brings (in words).",
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults(
@@ -150,7 +156,8 @@ class Command(LightningCLI):
         """What every command has beside the callbacks of the YAML."""
         stop, timer = GracefulStop(), Timer()
         typed = "python -m siamese " + shlex.join(sys.argv[1:])
-        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed, self.before)
+        longer = Longer.of(self.config_init[self.subcommand].get("longer")) if self.subcommand == "fit" else None
+        record = Record(self.folder, self.config_dump, typed, stop, timer, resumed, self.before, longer)
         rates = [LearningRateMonitor()] if self.subcommand == "fit" else []
         return [*rates, stop, timer, Beginning(self.folder, self.config_dump), record, TrainingBar()]
 

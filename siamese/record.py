@@ -18,6 +18,7 @@ import siamese
 from siamese.evaluation.evaluator import Evaluator
 from siamese.lineage import lineage, refuse_taught
 from siamese.plots.style import save
+from siamese.progress import Longer
 from siamese.report import benchmark_table, read_metrics, write_report
 from siamese.run import commit, first_process, hardware, point_latest
 
@@ -53,6 +54,7 @@ class Record(pl.Callback):
         timer: tells how long it was.
         resumed_from: the checkpoint it went on from, if any.
         before: what the checkpoints of its teachers, and of the network it began with, say of themselves.
+        longer: a recipe that trains longer, to be named at the end.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Record(pl.Callback):
         timer: Timer,
         resumed_from: str | None,
         before: list[dict[str, Any]],
+        longer: Longer | None = None,
     ) -> None:
+        self.longer = longer
         self.folder, self.config, self.command, self.resumed_from = folder, config, command, resumed_from
         self.stop, self.timer, self.before = stop, timer, before
         self.trained: tuple[float, int] | None = None  # seconds and steps
@@ -129,6 +133,8 @@ class Record(pl.Callback):
             if isinstance(logger, WandbLogger):
                 self._send(logger, results)
         print(f"\n{benchmark_table(results)}\n\nthe report: {page}", flush=True)
+        if self.longer and self.trained and not self.stop.stopped:
+            print(self.longer.sentence(self.trained[0]), flush=True)
 
     def _circumstances(self, trainer: pl.Trainer) -> dict[str, Any]:
         data = trainer.datamodule  # type: ignore[attr-defined]

@@ -22,8 +22,16 @@ def main(arguments: list[str]) -> int:
     """
     parser = argparse.ArgumentParser("python -m siamese evaluate", description=main.__doc__, allow_abbrev=False)
     add_checkpoints(parser)
+    parser.add_argument(
+        "--support",
+        choices=("nearest", "mean"),
+        help="answer few-shot episodes by the nearest support embedding or by the mean of a class's support "
+        "embeddings (as the configuration says)",
+    )
     given, options = parser.parse_known_args(arguments)
     config = read_alike(given.checkpoint)[0].config_for("test")
+    if given.support:
+        config = _answered_by(config, given.support)
     if len(given.checkpoint) > 1 or given.views > 1:
         config = _of_ensemble(config, ensemble(given.checkpoint, given.views))
     else:
@@ -66,7 +74,29 @@ def ensemble(paths: list[Path], views: int) -> dict[str, Any]:
 def _seen(checkpoint: Checkpoint) -> tuple[Any, ...]:
     """What networks of one ensemble have in common: the data, and the size of images."""
     data = yaml.safe_load(checkpoint.about["config"])["data"]
-    return data["source"], data.get("image_size"), checkpoint.about["dataset"], checkpoint.about["fingerprint"]
+    return (
+        data["source"],
+        data.get("image_size"),
+        data.get("ink"),
+        checkpoint.about["dataset"],
+        checkpoint.about["fingerprint"],
+    )
+
+
+def _answered_by(text: str, support: str) -> str:
+    """The configuration with this rule for few-shot episodes. Raises UserError where it evaluates none."""
+    config = yaml.safe_load(text)
+    callbacks = (config.get("trainer") or {}).get("callbacks") or []
+    callbacks = callbacks if isinstance(callbacks, list) else [callbacks]  # one may be given by itself
+    found = [each for each in callbacks if each["class_path"].rpartition(".")[2] == "OneShot"]
+    if not found:
+        raise UserError(
+            "--support says how few-shot episodes are answered, and the configuration of this checkpoint evaluates none: "
+            "it has no siamese.evaluation.OneShot"
+        )
+    for each in found:
+        each["init_args"] = (each.get("init_args") or {}) | {"support": support}
+    return yaml.safe_dump(config)
 
 
 def _of_ensemble(text: str, network: dict[str, Any]) -> str:

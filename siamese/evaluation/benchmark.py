@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,11 +10,12 @@ from torch import Tensor
 from siamese.evaluation.baselines import pixel_baselines
 from siamese.evaluation.evaluator import NETWORK, Evaluator, visible
 from siamese.evaluation.intervals import mean_interval, wilson
-from siamese.evaluation.one_shot import credits, episode_scores
+from siamese.evaluation.one_shot import RULES, Rule, credits, episode_scores
 from siamese.plots import group_bars, run_bars
 from siamese.plots.images import Trial, trial, trial_sheet
 from siamese.sampling.episodes import Episodes, Protocol, sample_episodes
 from siamese.sampling.seeds import generator
+from siamese.similarity import Similarity
 from siamese.systems.data import FewShotData
 from siamese.systems.siamese import Siamese
 from siamese.tables import Table
@@ -30,14 +31,17 @@ PUBLISHED = {
 }
 VALIDATION, SAMPLED = 1, 2  # streams of random numbers: choosing and reporting draw different episodes
 WHERE: dict[Protocol, str] = {"within": "within an alphabet", "across": "across all classes"}
+OTHER: dict[Rule, Rule] = {"nearest": "mean", "mean": "nearest"}
+BESIDE: dict[Rule, str] = {"nearest": "nearest support", "mean": "class mean"}  # in the names of a study's figures
 BASELINE_EPISODES = 20  # as many as there are official runs; Modified Hausdorff is slow
 
 
 class OneShot(Evaluator):
-    """N-way K-shot classification by nearest support embedding.
+    """N-way K-shot classification by the nearest support embedding or by class means.
 
     On validation classes it logs ``val/one_shot``: accuracy by the first of the protocols, by which checkpoints are chosen. On
-    test classes it reports the data set's official runs, if it has any, and freshly drawn episodes.
+    test classes it reports the data set's official runs, if it has any, and freshly drawn episodes; those of several supports a
+    class by the other rule too.
 
     Args:
         n_way: numbers of classes of the sampled episodes.
@@ -47,6 +51,8 @@ class OneShot(Evaluator):
         val_episodes: validation episodes.
         val_n_way: classes of a validation episode.
         seed: of the sampled episodes; kept apart from the training's, so that all trainings answer the same trials.
+        support: the rule that answers: ``nearest`` support embedding, or ``mean`` of each class's support embeddings (Snell et
+            al. 2017, Prototypical networks for few-shot learning). Of one support a class they are the same.
     """
 
     def __init__(
@@ -58,10 +64,12 @@ class OneShot(Evaluator):
         val_episodes: int = 500,
         val_n_way: int = 20,
         seed: int = 0,
+        support: Literal["nearest", "mean"] = "nearest",
     ) -> None:
         super().__init__()
         self.kinds = [(protocol, n, k) for protocol in protocols for n in n_way for k in k_shot]
         self.episodes, self.val_episodes, self.val_n_way, self.seed = episodes, val_episodes, val_n_way, seed
+        self.support: Rule = support
         self.sampled: dict[tuple[Protocol, int, int], Episodes] = {}
 
     def prepare(self, data: FewShotData) -> None:
@@ -75,34 +83,27 @@ class OneShot(Evaluator):
             self.sampled[protocol, n, k] = sample_episodes(test, self.episodes, n, k, draw, protocol)
 
     def choose(self, system: Siamese, data: FewShotData) -> dict[str, float]:
-        scores = episode_scores(system.embeddings("val"), self.validation, system.similarity)
+        scores = episode_scores(system.embeddings("val"), self.validation, system.similarity, self.support)
         return {"val/one_shot": float(credits(scores, self.validation.target.to(scores.device)).mean())}
 
     def report(self, system: Siamese, data: FewShotData) -> None:
         table, embeddings = data.table("test"), system.embeddings("test").cpu()
         similarity = system.similarity.cpu()
         section: dict[str, Any] = {"sampled": []}
-        how = f"nearest support embedding, {getattr(system.network, 'how', 'one view of each image')}"
+        views = getattr(system.network, "how", "one view of each image")
         for (protocol, n, k), episodes in self.sampled.items():
-            earned = credits(episode_scores(embeddings, episodes, similarity), episodes.target).double()
-            low, high = mean_interval(earned.mean(dim=1))
-            section["sampled"].append(
-                {
-                    "protocol": protocol,
-                    "n_way": n,
-                    "k_shot": k,
-                    "accuracy": float(earned.mean()),
-                    "low": low,
-                    "high": high,
-                }
-                | {"episodes": len(episodes), "trials": episodes.trials, "interval": "95 % t interval over episodes"}
-                | {"how": f"episodes {WHERE[protocol]}, {how}"}
-            )
+            row: dict[str, Any] = {"protocol": protocol, "n_way": n, "k_shot": k}
+            row |= {"episodes": len(episodes), "trials": episodes.trials, "interval": "95 % t interval over episodes"}
+            for rule in (self.support, OTHER[self.support])[: 1 if k == 1 else 2]:
+                found = _figures(embeddings, episodes, similarity, rule)
+                found["how"] = f"episodes {WHERE[protocol]}, {RULES[rule]}, {views}"
+                row |= found if rule == self.support else {"other_rule": found}
+            section["sampled"].append(row)
         shown = data.official or next(iter(self.sampled.values()))
-        scores = episode_scores(embeddings, shown, similarity)
+        scores = episode_scores(embeddings, shown, similarity, self.support)
         earned = credits(scores, shown.target).double()
         if data.official:
-            section["official"] = self._official(earned, how)
+            section["official"] = self._official(earned, f"{RULES[self.support]}, {views}")
             self.pictures["runs.png"] = run_bars(earned.mean(dim=1).tolist(), "Accuracy of the 20 official runs")
         section["per_group"] = _per_group(table, shown, earned)
         baselines = self._baselines(table, shown, data.official is not None)
@@ -152,13 +153,24 @@ class OneShot(Evaluator):
         )
 
 
+def _figures(embeddings: Tensor, episodes: Episodes, similarity: Similarity, rule: Rule) -> dict[str, Any]:
+    """Accuracy with its interval, and the rule in words."""
+    earned = credits(episode_scores(embeddings, episodes, similarity, rule), episodes.target).double()
+    low, high = mean_interval(earned.mean(dim=1))
+    return {"accuracy": float(earned.mean()), "low": low, "high": high, "rule": RULES[rule]}
+
+
 def _methods(section: dict[str, Any], baselines: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures that a study puts together over its seeds."""
-    figures = {
-        f"{each['protocol']} {each['n_way']}-way {each['k_shot']}": each["accuracy"] for each in section["sampled"]
-    }
-    drawn = section["sampled"][0]
-    how = f"{drawn['episodes']:,} sampled episodes of each kind"
+    """The figures that a study puts together over its seeds: "within 20-way 5", and of several supports a class that of the
+    other rule by name, "within 20-way 5, class mean"."""
+    figures, names, how = {}, {RULES[rule]: name for rule, name in BESIDE.items()}, ""
+    for each in section["sampled"]:
+        kind = f"{each['protocol']} {each['n_way']}-way {each['k_shot']}"
+        figures[kind] = each["accuracy"]
+        if other := each.get("other_rule"):
+            figures[f"{kind}, {names[other['rule']]}"] = other["accuracy"]
+            how = f", by the {each['rule']} where no other rule is named"
+    how = f"{section['sampled'][0]['episodes']:,} sampled episodes of each kind{how}"
     if "official" not in section:
         return {"methods": {NETWORK: figures}, "methods_how": how}
     measured = {

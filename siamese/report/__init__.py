@@ -134,11 +134,16 @@ def benchmark_table(results: Results) -> str:
         lines.append(line(row.name, row.accuracy, row.low, row.high, row.source, ">" if row.ours else " "))
     sampled = (results.get("one_shot") or {}).get("sampled") or []
     if sampled:
-        lines += ["", *_wrap(f"Sampled episodes on {data}, accuracy in %: {sampled[0].get('interval') or ''}")]
+        said = [f"by the {row['rule']} where no other rule is named" for row in sampled if row.get("other_rule")]
+        how = "; ".join(filter(None, [sampled[0].get("interval"), *said[:1]]))
+        lines += ["", *_wrap(f"Sampled episodes on {data}, accuracy in %: {how}")]
     for row in sampled:
         name = f"{row.get('protocol')} alphabets, {row.get('n_way')}-way {row.get('k_shot')}-shot"
         counts = f"{number(row.get('episodes'))} episodes, {number(row.get('trials'))} trials"
         lines.append(line(name, row.get("accuracy"), row.get("low"), row.get("high"), counts))
+        if other := row.get("other_rule"):
+            name = f"  by the {other['rule']}"
+            lines.append(line(name, other["accuracy"], other.get("low"), other.get("high"), "the same trials"))
     if named := results.get("classification"):
         lines += _wrap(f"Classification on {data} in %: {number(named.get('images'))} images, {_how(named)}")
         note = f"{number(named.get('wrong'))} wrong"

@@ -169,12 +169,12 @@ def table(arms: list[dict[str, Any]]) -> str:
     """The study as plain text for a terminal."""
     lines = []
     width = 2 + max([18, *(len(name) for arm in arms for name, _ in _rows(arm, []))])
+    widths = [max(16, len(title) + 2) for title in _titles(arms)]
     for arm in arms:
         note = f" ({arm['note'].upper()})" if arm["note"] else ""
         lines.append(f"{arm['name']}{note}: {arm['dataset']}, {_seeds(arm)}, {arm['how']}")
-        lines.append("  " + "".join([f"{'':<{width}}", *(f"{title:>16}" for title in _titles(arms))]))
-        rows = _rows(arm, _columns(arms))
-        lines += ["  " + "".join([f"{name:<{width}}", *(f"{cell:>16}" for cell in cells)]) for name, cells in rows]
+        for name, cells in [("", _titles(arms)), *_rows(arm, _columns(arms))]:
+            lines.append(f"  {name:<{width}}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
         if found := arm["official"]:
             lines.append(f"  {official_line(found)}")
         if arm["compared"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -138,7 +140,8 @@ class Siamese(pl.LightningModule):
             return
         data: FewShotData = self.trainer.datamodule  # type: ignore[attr-defined]
         with self.trainer.precision_plugin.forward_context():
-            self.network.fit(data.views(self.device), data.originals(self.device))  # type: ignore[operator]
+            views, originals = (Repeated(partial(draw, self.device)) for draw in (data.views, data.originals))
+            self.network.fit(views, originals)  # type: ignore[operator]
         self._fitted_at = step
 
     def configure_optimizers(self) -> Any:
@@ -176,6 +179,16 @@ class Siamese(pl.LightningModule):
         """
         gathered = cast(Tensor, self.all_gather(rows, sync_grads=rows.requires_grad))  # [W, …]
         return gathered.movedim(0, dim).flatten(dim, dim + 1)
+
+
+class Repeated:
+    """An iterable that begins anew each time, from a function that gives an iterator."""
+
+    def __init__(self, draw: Callable[[], Iterator[Any]]) -> None:
+        self.draw = draw
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.draw()
 
 
 def _processes() -> int:

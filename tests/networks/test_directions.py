@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from siamese.errors import UserError
-from siamese.networks import Compact, Directions
+from siamese.networks import Compact, Descriptor, Directions, Fused, Whitened
 
 
 def edge(towards: str) -> torch.Tensor:
@@ -62,3 +62,42 @@ def test_a_compact_network_behind_it():
 def test_options_that_cannot_be(options):
     with pytest.raises(UserError, match="direction maps take"):
         Directions(**options)
+
+
+def test_a_descriptor_has_the_means_of_its_cells():
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    maps = Directions(8, 1.5)(images)
+    found = Descriptor(16, 4).forward(images).view(2, 8, 4, 4)
+    torch.testing.assert_close(found[1, 3, 2, 1], maps[1, 3, 4:6, 2:4].mean())
+    for wrong in (15, 20):
+        with pytest.raises(UserError, match="cannot be divided|takes images"):
+            Descriptor(wrong, 4)(images)
+
+
+def fused(weight: float = 0.3) -> Fused:
+    torch.manual_seed(0)
+    learned = Whitened(Compact((4, 8), 6, image_size=16), 1.0, "embedding")
+    made = Fused(learned, Whitened(Descriptor(16, 2), 1.0, "embedding"), weight).eval()
+    images, labels = torch.rand(40, 1, 16, 16), torch.arange(10).repeat_interleave(4)
+    made.fit([(images, labels)], [images])
+    return made
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 2.0])
+def test_cosines_are_added_by_weight(weight):
+    network = fused(weight)
+    images = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    whole, one, other = (each(images) for each in (network, network.network, network.descriptor))
+    assert whole.shape == (3, network.embedding_size) and network.embedding_size == 6 + 32
+    torch.testing.assert_close(whole @ whole.T, (one @ one.T + weight * other @ other.T) / (1 + weight))
+
+
+def test_only_the_network_learns():
+    network = fused()
+    learned = {id(parameter) for parameter in network.network.parameters()}
+    assert {id(parameter) for parameter in network.parameters()} == learned
+    assert network.head(torch.rand(2, 1, 16, 16)).shape == (2, network.head_size)
+    with pytest.raises(UserError, match="weights to learn"):
+        Fused(network.network, network.network)
+    with pytest.raises(UserError, match="0 or more"):
+        Fused(network.network, network.descriptor, -1.0)
