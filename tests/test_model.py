@@ -152,7 +152,12 @@ def test_many_files_are_read_by_and_by(model, files, monkeypatch):
     monkeypatch.setattr("siamese.model.BATCH", 2)
     held = []
     read = siamese.model.read_images
-    monkeypatch.setattr("siamese.model.read_images", lambda paths, made, **more: held.append(len(paths)) or read(paths, made, **more))
+
+    def noted(paths, *more, **named):
+        held.append(len(paths))
+        return read(paths, *more, **named)
+
+    monkeypatch.setattr("siamese.model.read_images", noted)
     embeddings, kept, broken = model.embed_files(files)
     assert max(held) == 2 and sum(held) == len(files)
     assert kept == whole[1] and len(broken) == 1

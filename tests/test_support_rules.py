@@ -85,6 +85,24 @@ def test_evaluate_answers_by_either_rule_and_reports_the_other_beside_it(best, t
     assert f"by the {NEAREST}" in printed and MEAN in " ".join(printed.split())
 
 
+def test_the_rule_holds_for_evaluators_of_a_configuration_beside_the_checkpoints(best, tmp_path, capsys):
+    """Such as experiments/mnist_one_shot.yaml: its evaluators take the place of those of the checkpoint."""
+    arguments = {"n_way": [5], "k_shot": [5], "protocols": ["across"], "episodes": 5, "val_episodes": 5, "val_n_way": 5}
+    kinds = {"class_path": "siamese.evaluation.OneShot", "init_args": arguments}
+    for name, callbacks in (("list", [kinds]), ("alone", kinds), ("none", [])):
+        overlay = tmp_path / f"{name}.yaml"
+        overlay.write_text(yaml.safe_dump({"trainer": {"callbacks": callbacks}}))
+        options = ["--config", str(overlay), "--support", "mean"]
+        if name == "none":
+            assert main(["evaluate", "--checkpoint", str(best), "--runs", str(tmp_path / name), *options]) == 2
+            assert "it has no siamese.evaluation.OneShot" in capsys.readouterr().err
+            assert not (tmp_path / name).exists()
+            continue
+        found, _ = evaluated(best, tmp_path / name, *options)
+        (row,) = found["one_shot"]["sampled"]
+        assert (row["rule"], row["other_rule"]["rule"]) == (MEAN, NEAREST), name
+
+
 def test_evaluate_refuses_a_rule_where_there_is_nothing_to_answer(best, tmp_path, capsys):
     without = changed(best, tmp_path / "without.ckpt", None)
     arguments = ["--runs", str(tmp_path), "--support", "mean"]

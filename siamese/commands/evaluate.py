@@ -11,7 +11,7 @@ import yaml
 
 from siamese.arguments import count
 from siamese.checkpoints import Checkpoint, read_checkpoint
-from siamese.cli import run_command
+from siamese.cli import Command, run_command
 from siamese.errors import UserError
 
 
@@ -30,8 +30,6 @@ def main(arguments: list[str]) -> int:
     )
     given, options = parser.parse_known_args(arguments)
     config = read_alike(given.checkpoint)[0].config_for("test")
-    if given.support:
-        config = _answered_by(config, given.support)
     if len(given.checkpoint) > 1 or given.views > 1:
         config = _of_ensemble(config, ensemble(given.checkpoint, given.views))
     else:
@@ -39,7 +37,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(config)
         file.flush()
-        run_command(["test", "--config", file.name, *options])
+        run_command(
+            ["test", "--config", file.name, *options], _answered_by(given.support) if given.support else Command
+        )
     return 0
 
 
@@ -83,20 +83,24 @@ def _seen(checkpoint: Checkpoint) -> tuple[Any, ...]:
     )
 
 
-def _answered_by(text: str, support: str) -> str:
-    """The configuration with this rule for few-shot episodes. Raises UserError where it evaluates none."""
-    config = yaml.safe_load(text)
-    callbacks = (config.get("trainer") or {}).get("callbacks") or []
-    callbacks = callbacks if isinstance(callbacks, list) else [callbacks]  # one may be given by itself
-    found = [each for each in callbacks if each["class_path"].rpartition(".")[2] == "OneShot"]
-    if not found:
-        raise UserError(
-            "--support says how few-shot episodes are answered, and the configuration of this checkpoint evaluates none: "
-            "it has no siamese.evaluation.OneShot"
-        )
-    for each in found:
-        each["init_args"] = (each.get("init_args") or {}) | {"support": support}
-    return yaml.safe_dump(config)
+def _answered_by(support: str) -> type[Command]:
+    """The command whose few-shot episodes are answered by this rule; it raises UserError where it evaluates none."""
+
+    class Answered(Command):
+        def before_instantiate_classes(self) -> None:
+            # Not in the configuration the checkpoint carries: the evaluators of a --config beside it take the place of those.
+            callbacks = self.config[self.subcommand].trainer.callbacks or []
+            callbacks = callbacks if isinstance(callbacks, list) else [callbacks]  # one may be given by itself
+            found = [each for each in callbacks if each.class_path.rpartition(".")[2] == "OneShot"]
+            if not found:
+                raise UserError(
+                    "--support says how few-shot episodes are answered, and the configuration evaluates none: it has no "
+                    "siamese.evaluation.OneShot"
+                )
+            for each in found:
+                each.init_args.support = support
+
+    return Answered
 
 
 def _of_ensemble(text: str, network: dict[str, Any]) -> str:

@@ -69,11 +69,15 @@ class Preprocessing:
     def from_entry(cls, entry: dict[str, Any]) -> Preprocessing:
         """What ``entry`` gave. Raises TypeError or ValueError where it is something else."""
         ink = entry.get("ink")
-        return cls(**entry | {"ink": None if ink is None else Ink(**ink)})
+        if ink is not None:
+            ink = Ink(**ink | {"pen": ink.get("pen") and tuple(ink["pen"])})  # JSON and YAML have lists, no tuples
+        return cls(**entry | {"ink": ink})
 
     def entry(self) -> dict[str, Any]:
         """The fields in plain values, for a checkpoint; without ``ink`` where there is none, as before there was any."""
         fields = asdict(self)
+        if self.ink and self.ink.pen:
+            fields["ink"]["pen"] = list(self.ink.pen)
         return fields if self.ink else {name: value for name, value in fields.items() if name != "ink"}
 
     @property

@@ -30,7 +30,8 @@ class Ink:
         spread: standard deviation that the ink is brought to, a share of the side of the result.
         aspect: share of the aspect ratio that is kept: 0 for none, 1 for all of it.
         slant: share of the slant that is removed.
-        pen: width that lines are brought to, a share of the side of the result; None leaves them as they are.
+        pen: the least and the greatest width of lines, shares of the side of the result; thinner lines are thickened, thicker
+            ones thinned. None leaves all as they are.
 
     Raises:
         UserError: one of them is out of its range.
@@ -39,12 +40,14 @@ class Ink:
     spread: float = 0.208
     aspect: float = 0.5
     slant: float = 0.0
-    pen: float | None = None
+    pen: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        shares = {"spread": self.spread, "aspect": self.aspect, "slant": self.slant, "pen": self.pen or 0.0}
+        shares = {"spread": self.spread, "aspect": self.aspect, "slant": self.slant}
         if wrong := [name for name, value in shares.items() if not 0 <= value <= 1]:
             raise UserError(f"of ink, {wrong[0]} must be between 0 and 1, not {shares[wrong[0]]}")
+        if self.pen is not None and not 0 <= self.pen[0] <= self.pen[1] <= 1:
+            raise UserError(f"of ink, pen is the least and the greatest width, from 0 to 1, not {self.pen}")
         if self.spread < 0.05:
             raise UserError(f"ink needs a spread of at least 0.05 sides to be seen, not {self.spread}")
 

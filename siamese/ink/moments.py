@@ -21,7 +21,12 @@ WIDEST_PEN = 0.2  # of the side: no drawing is enlarged until its pen is wider, 
 
 
 def normalised(
-    ink: Tensor, size: int, spread: float = 0.208, aspect: float = 0.5, slant: float = 0.0, pen: float | None = None
+    ink: Tensor,
+    size: int,
+    spread: float = 0.208,
+    aspect: float = 0.5,
+    slant: float = 0.0,
+    pen: tuple[float, float] | None = None,
 ) -> Tensor:
     """Drawings centred by mass and scaled by the deviation of their ink.
 
@@ -34,13 +39,43 @@ def normalised(
         spread: the deviation that ink is brought to, a share of the side.
         aspect: share of the aspect ratio that is kept, from 0 (both axes have the same deviation) to 1 (one scale for both).
         slant: share of the slant that is removed, from 0 to 1.
-        pen: width that lines are brought to, a share of the side; None leaves them.
+        pen: the least and the greatest width of lines, shares of the side; thinner ones are thickened, thicker ones thinned.
+            None leaves all as they are.
 
     Returns:
         ``float32 [N, 1, S, S]`` in [0, 1].
     """
     height, width = ink.shape[2:]
-    # In float64, so that an image by itself and among others has the same pixels.
+    lines = pen_width(ink)
+    mean_x, mean_y, deviations, shear = _moments(ink, slant)
+    common = deviations.square().mean(1, keepdim=True).sqrt().clamp_min(0.25)  # of a single pixel it is 0.29
+    own, common = deviations + LEAST_SPREAD * common, (1 + LEAST_SPREAD) * common
+    # Sides a pixel, [N, 2].
+    scale = torch.minimum(spread / (own ** (1 - aspect) * common**aspect), WIDEST_PEN / lines[:, None])
+    if pen is not None:
+        # Before it is sampled: of a line much thinner than the distance of two samples only dots would be left.
+        unit = scale.prod(1).sqrt()
+        ink = with_pen(ink, (lines * unit).clamp(*pen) / unit, lines)
+
+    fine = size * -(-FINE // size)
+    place = (torch.arange(fine, device=ink.device, dtype=torch.float64) + 0.5) / fine - 0.5
+    from_x, from_y = place / scale[:, :1], place / scale[:, 1:]  # [N, fine], pixels from the centre of mass
+    # As grid_sample counts, from -1 to 1 across the image.
+    at_x = ((from_x + mean_x[:, None]) * (2 / width) - 1).float()[:, None, :].expand(-1, fine, -1)
+    at_y = ((from_y + mean_y[:, None]) * (2 / height) - 1).float()[:, :, None].expand(-1, -1, fine)
+    if slant:
+        at_x = at_x + (shear[:, None] * from_y * (2 / width)).float()[:, :, None]
+    drawn = F.grid_sample(ink, torch.stack([at_x, at_y], 3), align_corners=False)
+    return F.avg_pool2d(drawn, fine // size) if fine > size else drawn
+
+
+def _moments(ink: Tensor, slant: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each image the centre of mass ``x`` and ``y``, ``float64 [N]`` in pixels; the deviations along both axes, ``[N, 2]``,
+    once the slant is removed; and by how much x is moved for that at each pixel of y, ``[N]``.
+
+    In float64, so that an image by itself and among others has the same pixels.
+    """
+    height, width = ink.shape[2:]
     y, x = (torch.arange(side, device=ink.device, dtype=torch.float64) + 0.5 for side in (height, width))
     columns, rows = ink.sum(2)[:, 0].double(), ink.sum(3)[:, 0].double()  # [N, W], [N, H]
     mass = rows.sum(1).clamp_min(1e-6)
@@ -52,20 +87,4 @@ def normalised(
         covariance = ((ink[:, 0] * away_x[:, None].float()).sum(2).double() * away_y).sum(1) / mass
         shear = slant * covariance / var_y.clamp_min(1e-3)
         var_x = (var_x - 2 * shear * covariance + shear.square() * var_y).clamp_min(0)
-    common = ((var_x + var_y) / 2).sqrt().clamp_min(0.25)[:, None]  # of a single pixel it is 0.29
-    own = torch.stack([var_x, var_y], 1).sqrt() + LEAST_SPREAD * common
-    reached = own ** (1 - aspect) * ((1 + LEAST_SPREAD) * common) ** aspect
-    scale = torch.minimum(spread / reached, WIDEST_PEN / pen_width(ink)[:, None])  # sides a pixel, [N, 2]
-
-    fine = size * -(-FINE // size)
-    place = (torch.arange(fine, device=ink.device, dtype=torch.float64) + 0.5) / fine - 0.5
-    from_x, from_y = place / scale[:, :1], place / scale[:, 1:]  # [N, fine], pixels from the centre of mass
-    # As grid_sample counts, from -1 to 1 across the image.
-    at_x = ((from_x + mean_x[:, None]) * (2 / width) - 1).float()[:, None, :].expand(-1, fine, -1)
-    at_y = ((from_y + mean_y[:, None]) * (2 / height) - 1).float()[:, :, None].expand(-1, -1, fine)
-    if slant:
-        at_x = at_x + (shear[:, None] * from_y * (2 / width)).float()[:, :, None]
-    drawn = F.grid_sample(ink, torch.stack([at_x, at_y], 3), align_corners=False)
-    if pen is not None:
-        drawn = with_pen(drawn, pen * fine)
-    return F.avg_pool2d(drawn, fine // size) if fine > size else drawn
+    return mean_x, mean_y, torch.stack([var_x, var_y], 1).sqrt(), shear

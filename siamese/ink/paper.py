@@ -20,6 +20,7 @@ from torch import Tensor
 
 MOST_SIDE = 800  # pixels of the longer side, to which a larger page is shrunk before it is looked at
 KEPT_SIDE = 256  # pixels of the longer side of the ink's box, to which it is shrunk afterwards
+MARGIN = 16  # pixels around that box, into which lines may be thickened
 BORDER = 0.1  # of a side: the widest stray border of a scan
 STRANGE, NEARLY_ALL = 0.15, 0.95  # of the greatest difference; of a row's pixels
 DARKEST = 64  # level of paper by which ink is judged where that is darker still
@@ -29,7 +30,7 @@ LEAST_SIGNAL = 5.0  # of ink above the paper's noise, in its standard deviations
 GRAIN = 0.05  # noise of real paper, a share of its level: more is no even paper
 PHOTOGRAPH_SIGNAL = 10.0  # as LEAST_SIGNAL: ink stands out more than most things in a photograph do
 MOST_ON_GRAIN = 0.12  # share of ink on a page whose paper is half as uneven as it may be
-MOST_BETWEEN = 1.0  # pixels of levels between those of paper and ink, as a share of those of ink
+MOST_BETWEEN = 2.0  # pixels of levels between those of paper and ink, as a share of those of ink
 MOST_EDGE = 0.2  # share of the edge that is ink, of a page that a program drew; of a photographed one half of that
 RULED, MANY_LINES = (
     0.7,
@@ -67,7 +68,7 @@ def ink_on_paper(page: np.ndarray, most: int = KEPT_SIDE) -> np.ndarray:
             raise NoInk("is blank: nothing is on it but ruled lines")
     else:
         ink = _photographed_ink(page)
-    return _shrunk(_cut(ink), most) if max(ink.shape) > most else ink
+    return np.pad(_shrunk(_cut(ink), most), MARGIN) if max(ink.shape) > most else ink
 
 
 def exact_ink(pages: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,12 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
         mine = [run for run in runs if run.arm.name == arm and run.results is not None]
         found = [results for run in mine if (results := run.results) is not None]
         methods = {
-            name: {key: _spread([results["methods"][name][key] for results in found]) for key in figures}
+            # Figures that all seeds have: one may have been tested by an earlier version, which told fewer.
+            name: {
+                key: _spread([results["methods"][name][key] for results in found])
+                for key in figures
+                if all(key in results["methods"].get(name, {}) for results in found)
+            }
             for name, figures in found[0].get("methods", {}).items()
         }
         arms.append(

@@ -39,9 +39,10 @@ def test_a_file_has_the_pixels_of_its_row_of_the_table(glyphs):
 
 def test_every_file_of_omniglot_has_the_pixels_of_its_row(omniglot):
     some = omniglot.images[::331]
-    rows = Ink(slant=0.5).pages(some, 36)
+    ink = Ink(slant=0.5, pen=(0.06, 0.08))
+    rows = ink.pages(some, 36)
     for image, row in zip(some, rows, strict=True):
-        assert np.array_equal(Preprocessing(36, 36, ink=Ink(slant=0.5)).pixels(255 - image[0].numpy()), row.numpy())
+        assert np.array_equal(Preprocessing(36, 36, ink=ink).pixels(255 - image[0].numpy()), row.numpy())
     assert (rows.flatten(1).sum(1) > 0).all()
 
 
@@ -53,7 +54,7 @@ def test_an_image_without_ink_in_a_table_is_empty_and_grey_alone_is_taken():
         Ink().pages(images.expand(-1, 3, -1, -1), 36)
 
 
-@pytest.mark.parametrize("options", [{"spread": 0.01}, {"aspect": 1.5}, {"slant": -0.1}, {"pen": 2.0}])
+@pytest.mark.parametrize("options", [{"spread": 0.01}, {"aspect": 1.5}, {"slant": -0.1}, {"pen": (0.2, 0.1)}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(UserError, match="ink"):
         Ink(**options)
@@ -132,9 +133,11 @@ def test_what_a_checkpoint_holds_of_it(glyphs):
     assert Preprocessing.from_entry({k: v for k, v in before.items() if k != "image_size"}) == source.preprocessing(
         glyphs
     )
-    entry = preprocessing_entry(source, glyphs, 48, Ink(slant=0.25))
+    entry = preprocessing_entry(source, glyphs, 48, Ink(slant=0.25, pen=(0.05, 0.1)))
     assert entry is not None and entry.pop("image_size") is None
-    assert Preprocessing.from_entry(json.loads(json.dumps(entry))) == Preprocessing(48, 48, ink=Ink(slant=0.25))
+    assert Preprocessing.from_entry(json.loads(json.dumps(entry))) == Preprocessing(
+        48, 48, ink=Ink(slant=0.25, pen=(0.05, 0.1))
+    )
 
 
 def test_the_data_module_normalises_once_and_keeps_the_originals(tiny, tmp_path, monkeypatch):

@@ -85,9 +85,15 @@ def test_the_width_of_a_pen_is_measured(pen):
 
 @pytest.mark.parametrize("pen", [1.5, 4, 9, 12])
 def test_lines_are_brought_to_a_width(pen):
-    assert float(pen_width(with_pen(ink(pen=pen), 5.0))[0]) == pytest.approx(5, rel=0.2)
+    image = ink(pen=pen)
+    made = with_pen(image, torch.tensor([5.0]), pen_width(image))
+    assert float(pen_width(made)[0]) == pytest.approx(5, rel=0.2)
 
 
-def test_the_pen_of_a_normalised_drawing_is_a_share_of_its_side():
-    for pen in (2, 5, 9):
-        assert float(pen_width(normalised(ink(pen=pen), 96, pen=0.07))[0]) == pytest.approx(0.07 * 96, rel=0.25)
+def test_only_what_is_too_thin_or_too_thick_is_changed():
+    many = torch.cat([ink(pen=1), ink(pen=7), ink(pen=14)])
+    as_they_are, made = (normalised(many, 96, pen=pen) for pen in (None, (0.05, 0.09)))
+    assert torch.equal(made[1], as_they_are[1])
+    shares = pen_width(made) / 96
+    assert float(shares[0]) == pytest.approx(0.05, rel=0.3) and float(shares[2]) == pytest.approx(0.09, rel=0.3)
+    assert float(pen_width(as_they_are)[0]) / 96 < 0.03 and float(pen_width(as_they_are)[2]) / 96 > 0.11

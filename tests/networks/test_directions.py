@@ -70,7 +70,7 @@ def test_a_descriptor_has_the_means_of_its_cells():
     found = Descriptor(16, 4).forward(images).view(2, 8, 4, 4)
     torch.testing.assert_close(found[1, 3, 2, 1], maps[1, 3, 4:6, 2:4].mean())
     for wrong in (15, 20):
-        with pytest.raises(UserError, match="cannot be divided|takes images"):
+        with pytest.raises(UserError, match=r"cannot be divided|takes images"):
             Descriptor(wrong, 4)(images)
 
 
