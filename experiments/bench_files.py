@@ -18,7 +18,7 @@ from siamese.sampling.episodes import Episodes, sample_episodes
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
-YAML = Path(__file__).parent / "omniglot.yaml"
+YAML = Path(__file__).parent / "omniglot_long.yaml"
 
 
 def loaded() -> tuple[DataSet, Table]:
@@ -33,7 +33,7 @@ def loaded() -> tuple[DataSet, Table]:
 
 
 def recipe(network: str, source: DataSet) -> dict[str, Any]:
-    """``model`` and ``data`` of experiments/omniglot.yaml, whose network is the ``compact`` one; for ``koch`` network,
+    """``model`` and ``data`` of experiments/omniglot_long.yaml, whose network is the ``compact`` one; for ``koch`` network,
     loss and resolution of the paper, and 128 images a batch, which are as much work as thousands of the compact one's."""
     config = yaml.safe_load(YAML.read_text())
     # Without its whitening, which is fitted when it is validated.
