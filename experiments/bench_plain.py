@@ -19,7 +19,9 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 EPOCH = 30_000  # pairs, the smallest of the paper's sets, drawn anew every epoch
-SHEAR = 8.5  # degrees, whose tangent is the 0.15 of experiments/omniglot_long.yaml; its other distortions are alike, too
+SHEAR = (
+    8.5  # degrees, whose tangent is the 0.15 of experiments/omniglot_long.yaml; its other distortions are alike, too
+)
 PAPER = 255
 
 

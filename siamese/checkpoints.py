@@ -78,6 +78,13 @@ def known_labels(checkpoint: Checkpoint) -> KnownLabels | None:
     return KnownLabels(tuple(map(str, entry["names"])), float(entry["threshold"]), thresholds)
 
 
+def class_names(checkpoint: Checkpoint) -> tuple[str, ...] | None:
+    """Of the classes that the loss knows, in their order; None where it knows none, or an earlier version did not keep them.
+    Raises TypeError where they are other values."""
+    entry = checkpoint.about.get("class_names")
+    return None if entry is None else tuple(map(str, entry))
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Raises UserError where ``path`` is no checkpoint of this project."""
     try:

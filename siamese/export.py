@@ -1,4 +1,7 @@
-"""A trained network as one ONNX file that takes pixels and gives embeddings, checked against the network it was made of."""
+"""A trained network as one ONNX file that takes images and gives embeddings, checked against the network it was made of.
+
+``EXAMPLE`` is all it takes to use the file of a network trained on ink, without this project.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 import logging
 import sys
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,22 +23,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamese.datasets.glyphs import Glyphs
-from siamese.datasets.pictures import Picture, image_files, read_pictures
+from siamese.datasets.pictures import BadImage, Picture, image_files, read_pictures
 from siamese.errors import UserError
+from siamese.losses import LabelLoss
 from siamese.model import Model
 
 if TYPE_CHECKING:
     import onnx
 
-TOLERANCE = 1e-4  # of an embedding's numbers, between torch and onnxruntime
+TOLERANCE = 1e-4  # of an embedding's numbers, and of probabilities, between torch and onnxruntime
 OPSET = 18  # of 2022: what reads ONNX files today reads this one
+EXAMPLE = """\
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("model.onnx")
+grey = np.asarray(Image.open("drawing.png").convert("L"), np.float32)  # dark ink on white paper
+ink = (255 - grey) / (255 - grey.min())
+embedding = session.run(None, {"images": ink[None, None]})[0]  # float32 [1, D]
+"""
+_MORE = """\
+The file takes one input, images, and says so itself, in its metadata at "input".
+
+  Of a network trained on ink (data.ink) it is float32 [N, 1, H, W] from 0, paper, to 1, ink, of any size: the file places the
+  drawing and brings it to its size.
+  Of any other it is uint8 [N, C, height, width] from 0 to 255, of the size that "preprocessing" in the metadata says.
+
+It gives embeddings, float32 [N, D], and of a network that knows classes or labels also their probabilities, float32 [N, L].
+
+example:
+  python -m siamese export --model runs/folder/latest/checkpoints/best.ckpt --to model.onnx --images people/
+
+and then, of a network trained on ink, for a drawing of at most 256 pixels a side:
+"""
 
 
 class Exported(nn.Module):
-    """From pixels as ``Preprocessing.pixels`` gives them to embeddings: resizing, scaling to [0, 1], network.
+    """From pixels as ``Preprocessing.pixels`` gives them to embeddings: resizing, scaling to [0, 1], network. Of a network
+    trained on ink, from ink as ``Preprocessing.found_ink`` gives it: it is normalised first.
 
     Args:
-        model: whose network, copied to the CPU, it takes.
+        model: whose network, and loss if it knows classes or labels, copied to the CPU, it takes.
     """
 
     down: Tensor
@@ -45,7 +75,9 @@ class Exported(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         height, width, side = model.preprocessing.height, model.preprocessing.width, model.image_size
+        self.ink, self.frame = model.preprocessing.ink, height
         self.network = copy.deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format)
+        self.loss = None if _outcomes(model) is None else copy.deepcopy(model.loss).cpu()
         self.resizes = side is not None and (height, width) != (side, side)
         if side is None:
             return
@@ -59,19 +91,28 @@ class Exported(nn.Module):
         self.register_buffer("rows", down.sum(1, keepdim=True).round())
         self.register_buffer("columns", across.sum(1).round())
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeddings ``float32 [N, D]`` of pixels ``uint8 [N, C, height, width]``."""
-        pixels = images.float()
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Embeddings ``float32 [N, D]``, and probabilities ``float32 [N, L]`` if the loss knows classes or labels, of pixels
+        ``uint8 [N, C, height, width]``, or of ink ``float32 [N, 1, H, W]``."""
+        pixels = self.ink.levels(images, self.frame) if self.ink else images.float()
         if self.resizes:
             pixels = (self.down @ pixels @ self.across / self.rows / self.columns).round()
-        return self.network(pixels / 255).float()
+        embeddings = self.network(pixels / 255).float()
+        if self.loss is None:
+            return (embeddings,)
+        logits = self.loss.logits(embeddings)
+        assert logits is not None
+        said = self.loss.probabilities(logits) if isinstance(self.loss, LabelLoss) else logits.softmax(1)
+        return embeddings, said.float()
 
 
 def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float:
     """Write the model's preprocessing of pixels and its network to one ONNX file, whole or not at all.
 
     The file maps ``images uint8 [N, C, height, width]``, pixels as ``model.preprocessing.pixels`` gives them, to
-    ``embeddings float32 [N, D]``, for any ``N``. Its metadata hold what else it takes to use them (see ``metadata``).
+    ``embeddings float32 [N, D]``, for any ``N``. Of a model with ink it maps ``images float32 [N, 1, H, W]``, as
+    ``model.preprocessing.found_ink`` gives them, for any ``N``, ``H`` and ``W``. Where the model's loss knows classes or labels
+    there is a second output ``probabilities float32 [N, L]``. Its metadata hold what else it takes (see ``metadata``).
 
     Args:
         model: a trained one.
@@ -79,7 +120,7 @@ def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float
         images: on which onnxruntime is compared with torch; if there are none, on generated characters.
 
     Returns:
-        The largest difference between a number of an embedding by onnxruntime and by ``model.embed``.
+        The largest difference between a number of an embedding, or a probability, by onnxruntime and by the model.
 
     Raises:
         UserError: the extra ``export`` is not installed, the network cannot be exported, or the difference is greater than
@@ -87,7 +128,7 @@ def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float
         BadImage: an image cannot be read.
     """
     onnx = _library()
-    pixels = _pixels(model, images)
+    calls, given = _checks(model, images)
     program = _program(model)
     program.metadata_props.extend(
         onnx.StringStringEntryProto(key=key, value=value) for key, value in metadata(model).items()
@@ -99,7 +140,7 @@ def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float
             onnx.save(program, made)
         except ValueError as error:  # a message of more than 2 GB
             raise UserError(f"the network is too large for one ONNX file ({error})") from error
-        difference = _difference(model, made, pixels)
+        difference = _difference(model, made, calls, given)
         if not difference <= TOLERANCE:
             raise UserError(
                 f"the exported network differs from the trained one by {difference:.1e}, more than {TOLERANCE:.0e}; "
@@ -112,13 +153,18 @@ def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float
 def metadata(model: Model) -> dict[str, str]:
     """What an ONNX file says about itself, by key.
 
-    ``fingerprint`` and ``dataset`` as of the model; ``preprocessing``: JSON of the fields of ``Preprocessing``, and
-    ``image_size``; ``similarity``: the name of its class, and ``similarity_weights``: JSON of what it has learned, if
-    anything. With an operating point: ``threshold``, ``threshold_from``, and ``calibration``: JSON of ``slope`` and
-    ``intercept`` of the log odds of "same".
+    ``input``: a sentence on what it takes, and how a file becomes it; ``fingerprint`` and ``dataset`` as of the model;
+    ``preprocessing``: JSON of the fields of ``Preprocessing``, and ``image_size``; ``similarity``: the name of its class, and
+    ``similarity_weights``: JSON of what it has learned, if anything. With an operating point: ``threshold``,
+    ``threshold_from``, and ``calibration``: JSON of ``slope`` and ``intercept`` of the log odds of "same".
+
+    Of probabilities, in their order: ``labels``, JSON of their names, with ``label_threshold``, one for all, and
+    ``label_thresholds``, JSON of one for each; or ``classes``, JSON of their names. They are left out where the checkpoint does
+    not tell them.
     """
     preprocessing = model.preprocessing.entry() | {"image_size": model.image_size}
     held = {
+        "input": model.preprocessing.input_text,
         "fingerprint": model.fingerprint,
         "dataset": model.dataset,
         "preprocessing": json.dumps(preprocessing),
@@ -130,12 +176,23 @@ def metadata(model: Model) -> dict[str, str]:
         held["threshold"] = repr(point.threshold)
         held["threshold_from"] = point.source
         held["calibration"] = json.dumps({"slope": point.slope, "intercept": point.intercept})
+    outcomes = _outcomes(model)
+    if outcomes and model.labels:
+        held["labels"] = json.dumps(model.labels.names)
+        held["label_threshold"] = repr(model.labels.threshold)
+        held["label_thresholds"] = json.dumps(model.labels.thresholds)
+    elif model.class_names and len(model.class_names) == outcomes:
+        # There are more outcomes than names where turned images were taught as classes of their own.
+        held["classes"] = json.dumps(model.class_names)
     return held
 
 
 def main(arguments: list[str]) -> int:
     """``export --model CKPT --to model.onnx [--images PATH …]``: a trained network as one ONNX file."""
-    parser = argparse.ArgumentParser("python -m siamese export", description=main.__doc__)
+    more, plain = _MORE + "\n" + textwrap.indent(EXAMPLE, "  "), argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m siamese export", description=main.__doc__, epilog=more, formatter_class=plain
+    )
     parser.add_argument("--model", required=True, type=Path, help="a checkpoint of a run, such as …/best.ckpt")
     parser.add_argument("--to", required=True, type=Path, help="the file to write")
     parser.add_argument("--images", nargs="+", type=Path, default=[], help="images, or folders of them, to check it on")
@@ -145,6 +202,7 @@ def main(arguments: list[str]) -> int:
     difference = export_onnx(model, given.to, images)
     what = f"{len(images):,} images" if images else "generated characters"
     print(f"{given.to}: differs from the trained network by at most {difference:.1e} on {what}")
+    print(model.preprocessing.input_text)
     return 0
 
 
@@ -159,20 +217,59 @@ def _library():
     return onnx
 
 
-def _pixels(model: Model, images: Sequence[Picture]) -> Tensor:
+def _outcomes(model: Model) -> int | None:
+    """How many classes or labels have a probability; None where there are none."""
+    found = _probabilities(model, torch.zeros(1, model.embedding_size))
+    return None if found is None else found.shape[1]
+
+
+def _probabilities(model: Model, embeddings: Tensor) -> Tensor | None:
+    """``float64 [N, L]`` of classes or labels, of embeddings ``[N, D]``; None where the loss knows none, or was taught by
+    another embedding than the network gives."""
+    if getattr(model.network, "head_size", None) is not None:
+        return None
+    found = model.label_probabilities(embeddings)
+    return model.class_probabilities(embeddings) if found is None else found
+
+
+def _checks(model: Model, images: Sequence[Picture]) -> tuple[list[np.ndarray], Sequence[Picture] | Tensor]:
+    """What onnxruntime is given, call by call, and what ``model.embed`` is given for the same embeddings.
+
+    Of pixels that is one image by itself and all at once; of ink, which has any size, image by image.
+    """
+    made = model.preprocessing
     if not images:
-        images = [image.numpy() for image in Glyphs(3, (4, 4), 2).load().images[:, 0]]
-    pixels, _, broken = read_pictures(images, model.preprocessing)
-    if broken and not len(pixels):
+        drawn = Glyphs(3, (4, 4), 2).load().images[:, 0].numpy()
+        images = list(255 - drawn if made.ink else drawn)
+    calls: list[np.ndarray] = []
+    broken: list[BadImage] = []
+    if made.ink:
+        kept: list[Picture] = []
+        for image in images:
+            try:
+                calls.append(made.found_ink(image)[None, None])
+                kept.append(image)
+            except BadImage as error:
+                broken.append(error)
+    else:
+        pixels, _, broken = read_pictures(images, made)
+        calls = [part.numpy() for part in (pixels[:1], *pixels.split(32))]
+    if len(broken) == len(images):
         raise broken[0]
     for one in broken:
         print(f"left out {one}", file=sys.stderr)
-    return pixels
+    return calls, kept if made.ink else torch.cat([pixels[:1], pixels])
 
 
 def _program(model: Model) -> onnx.ModelProto:
     frame = model.preprocessing
-    example = torch.zeros(2, frame.channels, frame.height, frame.width, dtype=torch.uint8)
+    dynamic = {0: torch.export.Dim("batch")}
+    if frame.ink:
+        example = torch.zeros(2, 1, 40, 50)
+        dynamic |= {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    else:
+        example = torch.zeros(2, frame.channels, frame.height, frame.width, dtype=torch.uint8)
+    names = ["embeddings"] if _outcomes(model) is None else ["embeddings", "probabilities"]
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of operators that no network here has
     try:
@@ -180,8 +277,7 @@ def _program(model: Model) -> onnx.ModelProto:
             warnings.simplefilter("ignore")
             made = torch.onnx.export(
                 Exported(model).eval(), (example,), dynamo=True, verbose=False, opset_version=OPSET,
-                input_names=["images"], output_names=["embeddings"],
-                dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+                input_names=["images"], output_names=names, dynamic_shapes={"images": dynamic},
             )  # fmt: skip
     except UserError:
         raise
@@ -194,18 +290,15 @@ def _program(model: Model) -> onnx.ModelProto:
     return made.model_proto
 
 
-def _difference(model: Model, path: Path, pixels: Tensor) -> float:
-    """The largest difference between onnxruntime and torch, image by image and all at once."""
+def _difference(model: Model, path: Path, calls: list[np.ndarray], given: Sequence[Picture] | Tensor) -> float:
+    """The largest difference between onnxruntime and torch, in any output."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def embedded(part: Tensor) -> np.ndarray:
-        return session.run(["embeddings"], {"images": part.numpy()})[0]
-
-    ours = np.concatenate([embedded(pixels[:1]), *(embedded(part) for part in pixels.split(32))])
-    theirs = model.embed(torch.cat([pixels[:1], pixels])).numpy()
-    return float(np.abs(ours - theirs).max())
+    said = zip(*(session.run(None, {"images": call}) for call in calls), strict=True)
+    embeddings = model.embed(given)
+    expected = (found.numpy() for found in (embeddings, _probabilities(model, embeddings)) if found is not None)
+    return float(np.max([np.abs(np.concatenate(ours) - one).max() for ours, one in zip(said, expected, strict=True)]))
 
 
 def _why(model: Model) -> str:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from siamese.checkpoints import KnownLabels, known_labels, operating_point, read_checkpoint
+from siamese.checkpoints import KnownLabels, class_names, known_labels, operating_point, read_checkpoint
 from siamese.datasets.pictures import BadImage, Picture, Preprocessing, read_images, read_pictures
 from siamese.errors import UserError
 from siamese.losses import LabelLoss
@@ -68,6 +68,8 @@ class Model:
         dataset: name of what it learned on.
         operating_point: threshold and calibration, or None where none was chosen.
         labels: which it tells of an image, with their thresholds, or None where none were chosen.
+        class_names: of the classes that the loss knows, in their order; None where it knows none, or where an earlier version
+            wrote the checkpoint.
     """
 
     def __init__(
@@ -80,11 +82,12 @@ class Model:
         operating_point: OperatingPoint | None = None,
         device: str | torch.device = "cpu",
         labels: KnownLabels | None = None,
+        class_names: tuple[str, ...] | None = None,
     ) -> None:
         system = system.eval().requires_grad_(False)
         self.path, self.device, self.dataset = path, torch.device(device), dataset
         self.preprocessing, self.image_size = preprocessing, image_size
-        self.operating_point, self.labels = operating_point, labels
+        self.operating_point, self.labels, self.class_names = operating_point, labels, class_names
         self.similarity: Similarity = system.similarity
         self.loss = system.loss
         self.fingerprint = _fingerprint(system.network, system.similarity, preprocessing, image_size)
@@ -111,7 +114,7 @@ class Model:
             size = entry.pop("image_size")
             image_size = None if size is None else int(size)
             preprocessing = Preprocessing.from_entry(entry)
-            point, labels = operating_point(checkpoint), known_labels(checkpoint)
+            point, labels, names = operating_point(checkpoint), known_labels(checkpoint), class_names(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} was written by another version of this project, and does not say how to preprocess images for it "
@@ -119,7 +122,7 @@ class Model:
             ) from error
         system = rebuild(checkpoint, path)
         dataset = str(checkpoint.about.get("dataset", "an unknown data set"))
-        return cls(path, system, preprocessing, image_size, dataset, point, where, labels)
+        return cls(path, system, preprocessing, image_size, dataset, point, where, labels, names)
 
     def embed(self, images: Sequence[Picture] | Tensor) -> Tensor:
         """Embeddings ``float32 [N, D]`` on the CPU, always computed in float32; equal calls give equal results.

@@ -17,6 +17,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 import siamese
 from siamese.evaluation.evaluator import Evaluator
 from siamese.lineage import lineage, refuse_taught
+from siamese.losses import LabelLoss
 from siamese.plots.style import save
 from siamese.progress import Longer
 from siamese.report import benchmark_table, read_metrics, write_report
@@ -91,6 +92,8 @@ class Record(pl.Callback):
             # What dropout draws from: sampling and augmentation have generators of their own.
             "random": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
         }
+        if getattr(pl_module, "knows_classes", False) and not isinstance(pl_module.loss, LabelLoss):
+            about["class_names"] = list(data.table("train").class_names)
         for evaluator in _evaluators(trainer):
             if evaluator.chosen_at == trainer.global_step:  # what was found with other weights is not true of these
                 about |= evaluator.stored()

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from siamese.datasets.decoding import BadImage, Picture, decode, picture_name, quiet
 from siamese.errors import UserError
 from siamese.ink import Ink, NoInk
-from siamese.ink.paper import MOST_SIDE
+from siamese.ink.paper import KEPT_SIDE, MARGIN, MOST_SIDE, ink_on_paper
 
 __all__ = [
     "VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "each_picture", "image_files", "is_image_name", "read_images",
@@ -85,6 +85,35 @@ class Preprocessing:
         """3 with colour, else 1."""
         return 3 if self.colour else 1
 
+    @property
+    def input_text(self) -> str:
+        """One sentence on what an exported network takes, and how a file becomes it."""
+        if self.ink:
+            return (
+                "images: float32 [N, 1, H, W] from 0 (paper) to 1 (ink), with any N, H and W, all images of a call of one size;"
+                " of a file with dark ink on white paper it is (255 - grey level) / (255 - darkest level), and a page of more "
+                f"than {KEPT_SIDE} pixels a side is then cut to its ink, shrunk by area averages until no side is longer than "
+                f"that, and given {MARGIN} pixels of paper all around"
+            )
+        colours, ends = ("RGB", "as in the file") if self.colour else ("grey", "black is 0 and white 255")
+        size = f"{self.height} x {self.width} (height x width) pixels"
+        way = f"fit into {size}, with zeros around it" if self.fit == "pad" else f"exactly {size}"
+        turned = "255 - level, so that dark ink is bright" if self.invert else f"its levels as they are, {ends}"
+        return (
+            f"images: uint8 [N, {self.channels}, {self.height}, {self.width}] from 0 to 255, with any N; a file is read as "
+            f"{colours}, shrunk by area averages or enlarged bilinearly to {way}, and given as {turned}"
+        )
+
+    def found_ink(self, picture: Picture) -> np.ndarray:
+        """The ink of a drawing before it is normalised, ``float32 [H, W]`` in [0, 1], 1 is ink; of anything that ``pixels``
+        takes. Raises BadImage as that does."""
+        with quiet():
+            page = decode(picture, "L", MOST_SIDE, contrast=True)
+        try:
+            return np.asarray(ink_on_paper(np.asarray(page)), np.float32)
+        except NoInk as reason:
+            raise BadImage(picture_name(picture), str(reason)) from reason
+
     def pixels(self, image: Picture) -> np.ndarray:
         """``uint8 [C, height, width]`` of a file's path, a Pillow image, or an array ``uint8 [H, W]`` or ``[H, W, 3]``.
 
@@ -100,11 +129,7 @@ class Preprocessing:
 
     def _pixels(self, image: Picture, shown: bool = False) -> np.ndarray:
         if self.ink:
-            page = decode(image, "L", MOST_SIDE, contrast=True)
-            try:
-                return self.ink.page(np.asarray(page), self.height)
-            except NoInk as reason:
-                raise BadImage(picture_name(image), str(reason)) from reason
+            return self.ink.drawn(self.found_ink(image), self.height)
         whole = decode(image, "RGB" if self.colour else "L", _ENOUGH * max(self.height, self.width))
         width, height = self.width, self.height
         if self.fit == "pad":

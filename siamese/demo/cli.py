@@ -80,7 +80,7 @@ def _one_shot(given: argparse.Namespace) -> OneShot:
 
     path = given.one_shot or newest(given.runs, ONE_SHOT) or newest(given.runs, GLYPHS)
     if path is None:
-        raise UserError("No trained model is here. `make train-omniglot` makes one (about 8 minutes on two cores).")
+        raise UserError("No trained model is here. `make train-omniglot` makes one (about a minute on two cores).")
     return OneShot(Model.load(path))
 
 

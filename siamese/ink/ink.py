@@ -56,8 +56,11 @@ class Ink:
 
         Raises NoInk where there is none, or the page looks like a photograph.
         """
-        ink = torch.from_numpy(ink_on_paper(page)).float()[None, None]
-        return self._normalised(ink, size)[0].numpy()
+        return self.drawn(ink_on_paper(page), size)
+
+    def drawn(self, ink: np.ndarray, size: int) -> np.ndarray:
+        """The same of ink already found, ``float [H, W]`` in [0, 1], 1 is ink."""
+        return self.levels(torch.from_numpy(ink).float()[None, None], size).to(torch.uint8)[0].numpy()
 
     def pages(self, images: Tensor, size: int, names: tuple[str, ...] = ()) -> Tensor:
         """The same of many images at once, ``uint8 [N, 1, size, size]`` of grey images ``uint8 [N, 1, H, W]``.
@@ -74,13 +77,14 @@ class Ink:
         with tqdm(total=len(images), desc="normalising ink", unit="image", leave=False, disable=hidden) as bar:
             for start in range(0, len(images), BATCH):
                 chunk = images[start : start + BATCH]
-                made[start : start + len(chunk)] = self._normalised(_ink(chunk), size)
+                made[start : start + len(chunk)] = self.levels(_ink(chunk), size)
                 bar.update(len(chunk))
         return made
 
-    def _normalised(self, ink: Tensor, size: int) -> Tensor:
-        drawn = normalised(ink, size, self.spread, self.aspect, self.slant, self.pen)
-        return drawn.mul_(255).round_().to(torch.uint8)
+    def levels(self, ink: Tensor, size: int) -> Tensor:
+        """Whole numbers from 0 to 255 (ink), ``float32 [N, 1, size, size]``, of ink ``float [N, 1, H, W]`` in [0, 1]: the step
+        that an exported network has within it."""
+        return normalised(ink, size, self.spread, self.aspect, self.slant, self.pen).mul_(255).round_()
 
 
 def _ink(images: Tensor) -> Tensor:

@@ -49,9 +49,12 @@ def normalised(
     lines = pen_width(ink)
     mean_x, mean_y, deviations, shear = _moments(ink, slant)
     common = deviations.square().mean(1, keepdim=True).sqrt().clamp_min(0.25)  # of a single pixel it is 0.29
-    own, common = deviations + LEAST_SPREAD * common, (1 + LEAST_SPREAD) * common
+    # Constants and sides as float64 tensors: of plain numbers an ONNX graph keeps 24 bits, which moves levels by one.
+    least, wanted = (torch.tensor(value, dtype=torch.float64) for value in (LEAST_SPREAD, spread))
+    per_x, per_y = (2 / mean_x.new_full((), side) for side in (width, height))
+    own, common = deviations + least * common, (1 + least) * common
     # Sides a pixel, [N, 2].
-    scale = torch.minimum(spread / (own ** (1 - aspect) * common**aspect), WIDEST_PEN / lines[:, None])
+    scale = torch.minimum(wanted * (own ** (1 - aspect) * common**aspect).reciprocal(), WIDEST_PEN / lines[:, None])
     if pen is not None:
         # Before it is sampled: of a line much thinner than the distance of two samples only dots would be left.
         unit = scale.prod(1).sqrt()
@@ -61,10 +64,10 @@ def normalised(
     place = (torch.arange(fine, device=ink.device, dtype=torch.float64) + 0.5) / fine - 0.5
     from_x, from_y = place / scale[:, :1], place / scale[:, 1:]  # [N, fine], pixels from the centre of mass
     # As grid_sample counts, from -1 to 1 across the image.
-    at_x = ((from_x + mean_x[:, None]) * (2 / width) - 1).float()[:, None, :].expand(-1, fine, -1)
-    at_y = ((from_y + mean_y[:, None]) * (2 / height) - 1).float()[:, :, None].expand(-1, -1, fine)
+    at_x = ((from_x + mean_x[:, None]) * per_x - 1).float()[:, None, :].expand(-1, fine, -1)
+    at_y = ((from_y + mean_y[:, None]) * per_y - 1).float()[:, :, None].expand(-1, -1, fine)
     if slant:
-        at_x = at_x + (shear[:, None] * from_y * (2 / width)).float()[:, :, None]
+        at_x = at_x + (shear[:, None] * from_y * per_x).float()[:, :, None]
     drawn = F.grid_sample(ink, torch.stack([at_x, at_y], 3), align_corners=False)
     return F.avg_pool2d(drawn, fine // size) if fine > size else drawn
 

@@ -39,7 +39,7 @@ def with_pen(ink: Tensor, width: Tensor, now: Tensor) -> Tensor:
     """
     grow = ((width - now) / 2).clamp(-MOST, MOST).to(ink.dtype)[:, None, None, None]
     if torch.compiler.is_exporting():  # a graph does not hang on values: it has all rounds, for all images
-        return _grown(ink, grow, int(MOST))
+        return _grown(ink, grow * (grow.abs() > 0.01), int(MOST))
     changed = (grow.abs() > 0.01).flatten().nonzero().flatten()
     if not len(changed):
         return ink

@@ -35,7 +35,7 @@ class Descriptor(nn.Module):
         self.embedding_size = directions * cells * cells
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings ``float32 [B, directions * cells * cells]`` of grey images ``[B, 1, H, W]`` in [0, 1] of ``image_size``."""
+        """Embeddings ``float32 [B, embedding_size]`` of grey images ``[B, 1, image_size, image_size]`` in [0, 1]."""
         if images.shape[1:] != self.image_shape:
             expected, given = ("x".join(map(str, shape)) for shape in (self.image_shape, images.shape[1:]))
             raise UserError(
