@@ -85,6 +85,11 @@ def _lightning(arguments: list[str]) -> int:
         cli.run_command(arguments)
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
+    except ValueError as error:
+        # What an optional part of the configuration refuses, jsonargparse tells as the failure of every type it may have.
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        raise
     return 0
 
 

@@ -60,6 +60,12 @@ def test_options_out_of_range_are_refused(options):
         Ink(**options)
 
 
+def test_the_command_line_refuses_them_in_a_sentence(tmp_path, capsys):
+    options = ["--data.ink", '{"slant": 2}', "--runs", str(tmp_path)]
+    assert main(["fit", "--config", "tests/tiny.yaml", *options]) == 2
+    assert "of ink, slant must be between 0 and 1, not 2.0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [{"colour": True}, {"width": 30}])
 def test_ink_is_grey_and_square(options):
     with pytest.raises(UserError, match="ink is grey in a square frame"):
