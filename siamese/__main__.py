@@ -3,6 +3,8 @@
 import difflib
 import importlib
 import sys
+import warnings
+from typing import Any
 
 from siamese.commands.parser import ABOUT
 
@@ -35,14 +37,28 @@ _OWN = {
     "demo": "siamese.demo.cli",
 }
 
+_USUAL = warnings.showwarning
+
 
 def main(arguments: list[str]) -> int:
     """Run a command; the exit code: 0, or 1 where the answer is no, 2 for what a user can mend, 130 after Ctrl-C."""
     try:
-        return _run(arguments)
+        with warnings.catch_warnings():  # sets back what shows them, too
+            warnings.showwarning = _show
+            return _run(arguments)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _show(message: Warning | str, category: type[Warning], *where: Any, **how: Any) -> None:
+    """A note as one line, any other warning as Python shows it."""
+    from siamese.errors import Note
+
+    if issubclass(category, Note):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        _USUAL(message, category, *where, **how)
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,4 +1,5 @@
-"""Errors that a person can mend: the command line prints their one sentence and exits with 2, without a traceback."""
+"""Errors that a person can mend: the command line prints their one sentence and exits with 2, without a traceback. And notes,
+which it prints and goes on."""
 
 
 class UserError(Exception):
@@ -15,3 +16,7 @@ class DataUnavailable(UserError):
 
 class Diverged(UserError):
     """A training has numbers that are not finite; another learning rate may do."""
+
+
+class Note(UserWarning):
+    """Something the user may not have meant; the message says what. Nothing stops for it."""

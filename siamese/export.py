@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import logging
 import sys
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from siamese.datasets.glyphs import Glyphs
 from siamese.datasets.pictures import BadImage, Picture, image_files, read_pictures
 from siamese.errors import UserError
-from siamese.losses import LabelLoss
+from siamese.exported import Exported, outcomes, probabilities
 from siamese.model import Model
 
 if TYPE_CHECKING:
@@ -57,53 +55,6 @@ example:
 
 and then, of a network trained on ink, for a drawing of at most 256 pixels a side:
 """
-
-
-class Exported(nn.Module):
-    """From pixels as ``Preprocessing.pixels`` gives them to embeddings: resizing, scaling to [0, 1], network. Of a network
-    trained on ink, from ink as ``Preprocessing.found_ink`` gives it: it is normalised first.
-
-    Args:
-        model: whose network, and loss if it knows classes or labels, copied to the CPU, it takes.
-    """
-
-    down: Tensor
-    across: Tensor
-    rows: Tensor
-    columns: Tensor
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        height, width, side = model.preprocessing.height, model.preprocessing.width, model.image_size
-        self.ink, self.frame = model.preprocessing.ink, height
-        self.network = copy.deepcopy(model.network).cpu().to(memory_format=torch.contiguous_format)
-        self.loss = None if _outcomes(model) is None else copy.deepcopy(model.loss).cpu()
-        self.resizes = side is not None and (height, width) != (side, side)
-        if side is None:
-            return
-        if side <= min(height, width):
-            # Sums of whole numbers are exact, so that a mean halfway between two numbers is rounded as the table's is.
-            down, across = _bins(height, side), _bins(width, side)
-        else:
-            down, across = _weights(height, side), _weights(width, side)
-        self.register_buffer("down", down)
-        self.register_buffer("across", across.T.contiguous())
-        self.register_buffer("rows", down.sum(1, keepdim=True).round())
-        self.register_buffer("columns", across.sum(1).round())
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Embeddings ``float32 [N, D]``, and probabilities ``float32 [N, L]`` if the loss knows classes or labels, of pixels
-        ``uint8 [N, C, height, width]``, or of ink ``float32 [N, 1, H, W]``."""
-        pixels = self.ink.levels(images, self.frame) if self.ink else images.float()
-        if self.resizes:
-            pixels = (self.down @ pixels @ self.across / self.rows / self.columns).round()
-        embeddings = self.network(pixels / 255).float()
-        if self.loss is None:
-            return (embeddings,)
-        logits = self.loss.logits(embeddings)
-        assert logits is not None
-        said = self.loss.probabilities(logits) if isinstance(self.loss, LabelLoss) else logits.softmax(1)
-        return embeddings, said.float()
 
 
 def export_onnx(model: Model, to: Path, images: Sequence[Picture] = ()) -> float:
@@ -176,12 +127,12 @@ def metadata(model: Model) -> dict[str, str]:
         held["threshold"] = repr(point.threshold)
         held["threshold_from"] = point.source
         held["calibration"] = json.dumps({"slope": point.slope, "intercept": point.intercept})
-    outcomes = _outcomes(model)
-    if outcomes and model.labels:
+    count = outcomes(model)
+    if count and model.labels:
         held["labels"] = json.dumps(model.labels.names)
         held["label_threshold"] = repr(model.labels.threshold)
         held["label_thresholds"] = json.dumps(model.labels.thresholds)
-    elif model.class_names and len(model.class_names) == outcomes:
+    elif model.class_names and len(model.class_names) == count:
         # There are more outcomes than names where turned images were taught as classes of their own.
         held["classes"] = json.dumps(model.class_names)
     return held
@@ -215,21 +166,6 @@ def _library():
     except ImportError as error:
         raise UserError("exporting takes a few more packages: pip install 'siamese[export]'") from error
     return onnx
-
-
-def _outcomes(model: Model) -> int | None:
-    """How many classes or labels have a probability; None where there are none."""
-    found = _probabilities(model, torch.zeros(1, model.embedding_size))
-    return None if found is None else found.shape[1]
-
-
-def _probabilities(model: Model, embeddings: Tensor) -> Tensor | None:
-    """``float64 [N, L]`` of classes or labels, of embeddings ``[N, D]``; None where the loss knows none, or was taught by
-    another embedding than the network gives."""
-    if getattr(model.network, "head_size", None) is not None:
-        return None
-    found = model.label_probabilities(embeddings)
-    return model.class_probabilities(embeddings) if found is None else found
 
 
 def _checks(model: Model, images: Sequence[Picture]) -> tuple[list[np.ndarray], Sequence[Picture] | Tensor]:
@@ -269,7 +205,7 @@ def _program(model: Model) -> onnx.ModelProto:
         dynamic |= {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
     else:
         example = torch.zeros(2, frame.channels, frame.height, frame.width, dtype=torch.uint8)
-    names = ["embeddings"] if _outcomes(model) is None else ["embeddings", "probabilities"]
+    names = ["embeddings"] if outcomes(model) is None else ["embeddings", "probabilities"]
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of operators that no network here has
     try:
@@ -297,7 +233,7 @@ def _difference(model: Model, path: Path, calls: list[np.ndarray], given: Sequen
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     said = zip(*(session.run(None, {"images": call}) for call in calls), strict=True)
     embeddings = model.embed(given)
-    expected = (found.numpy() for found in (embeddings, _probabilities(model, embeddings)) if found is not None)
+    expected = (found.numpy() for found in (embeddings, probabilities(model, embeddings)) if found is not None)
     return float(np.max([np.abs(np.concatenate(ours) - one).max() for ours, one in zip(said, expected, strict=True)]))
 
 
@@ -309,16 +245,3 @@ def _why(model: Model) -> str:
         f". Its images are enlarged to {model.image_size} pixels, which each library rounds in its own way; a network "
         f"trained with data.image_size {side} has no such difference"
     )
-
-
-def _bins(before: int, after: int) -> Tensor:
-    """``float32 [after, before]``: 1 where a pixel before goes into the mean that is a pixel after, as in F.interpolate."""
-    place, pixel = torch.arange(after).unsqueeze(1), torch.arange(before)
-    first, end = place * before // after, ((place + 1) * before + after - 1) // after
-    return ((first <= pixel) & (pixel < end)).float()
-
-
-def _weights(before: int, after: int) -> Tensor:
-    """``float32 [after, before]``: what F.interpolate does, which is linear, to each pixel by itself."""
-    one = torch.eye(before)[None, None]
-    return F.interpolate(one, size=(after, before), mode="bilinear", align_corners=False)[0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +19,9 @@ from tqdm import tqdm
 
 from siamese.datasets.decoding import BadImage, Picture, decode, picture_name, quiet
 from siamese.errors import UserError
-from siamese.ink import Ink, NoInk
+from siamese.ink import Ink, NoInk, SeveralSymbols
 from siamese.ink.paper import KEPT_SIDE, MARGIN, MOST_SIDE, ink_on_paper
+from siamese.ink.several import several_symbols
 
 __all__ = [
     "VERSION", "BadImage", "Fit", "Picture", "Preprocessing", "each_picture", "image_files", "is_image_name", "read_images",
@@ -129,7 +131,13 @@ class Preprocessing:
 
     def _pixels(self, image: Picture, shown: bool = False) -> np.ndarray:
         if self.ink:
-            return self.ink.drawn(self.found_ink(image), self.height)
+            found = self.found_ink(image)
+            if several_symbols(found):
+                name = picture_name(image)
+                warnings.warn(
+                    f"{name} seems to show several symbols; they are compared as one", SeveralSymbols, stacklevel=3
+                )
+            return self.ink.drawn(found, self.height)
         whole = decode(image, "RGB" if self.colour else "L", _ENOUGH * max(self.height, self.width))
         width, height = self.width, self.height
         if self.fit == "pad":

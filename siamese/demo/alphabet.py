@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from siamese.datasets.decoding import Picture
 from siamese.demo.drawings import Strokes, symbol_picture
 from siamese.errors import UserError
+from siamese.ink.several import several_symbols
 from siamese.model import Model
 from siamese.report import GENERATED
 
@@ -81,5 +82,10 @@ class OneShot:
         }
 
     def compare(self, first: Picture, second: Picture) -> dict[str, Any]:
-        """``same``, ``score``, ``probability``, ``threshold`` and ``threshold_from`` of two pictures, see ``Verdict``."""
-        return dict(vars(self.model.verify(first, second)))
+        """``same``, ``score``, ``probability``, ``threshold`` and ``threshold_from`` of two pictures, see ``Verdict``; and
+        ``notes``, sentences on what may not have been meant."""
+        verdict, made = self.model.verify(first, second), self.model.preprocessing
+        sides = {"first": first, "second": second}
+        several = [name for name, side in sides.items() if made.ink and several_symbols(made.found_ink(side))]
+        notes = [f"The {name} seems to show several symbols; they are compared as one." for name in several]
+        return vars(verdict) | {"notes": notes}

@@ -47,13 +47,14 @@ export function pairTab(panel) {
     verdict(panel, "", first || second ? "Waiting for the other one." : "Waiting for two drawings or images.");
   }
 
-  function show({ same, score, probability, threshold: bar, threshold_from: from }) {
+  function show({ same, score, probability, threshold: bar, threshold_from: from, notes }) {
     verdict(panel, same ? "Same" : "Different", "", same ? "" : "no");
     const told = { Similarity: score.toFixed(3), "Probability of “same”": percent(probability), Threshold: bar.toFixed(3) };
     figures.replaceChildren(
       ...Object.entries(told).map(([term, value]) => element("div", {}, element("dt", { textContent: term }), element("dd", { textContent: value }))),
     );
-    threshold.textContent = `The threshold: ${from}. The probability is for pairs of which half are the same.`;
+    const about = `The threshold: ${from}. The probability is for pairs of which half are the same.`;
+    threshold.textContent = [...notes, about].join(" ");
   }
 
   function fail(sentence) {
