@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 import bench_gallery
+import bench_peers
 import bench_sides
 import torch
 from bench_files import loaded
@@ -53,6 +54,8 @@ def main(given: argparse.Namespace) -> None:
         print(f"{what:<66}{ours:>12.3f} {unit:<3}{f'{plain:>12.3f} {unit:<3}' if plain else '':>16}{ratio:>9}")
     bench_gallery.main()
     bench_sides.main(given)
+    if given.peers:
+        bench_peers.main(given.out, given.peer_steps)
 
 
 def _seconds(*ways: Callable[[], object], repeats: int = 3) -> list[float]:

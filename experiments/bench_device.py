@@ -29,7 +29,7 @@ import bench_ours
 import torch
 from bench_files import loaded, recipe
 from bench_measures import enough, step_seconds
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from siamese.datasets.base import DataSet
@@ -98,7 +98,8 @@ def measured(
         system, data, 10**6, lambda stamps: enough(stamps, seconds), accelerator=device.type, seen=seen
     )
     (batch,) = seen
-    step = _step(system.to(device).train(), batch, best_precision())
+    network = bench_ours.learner(system.network)
+    step = _step(system.to(device).train(), network, batch, best_precision())
     with FlopCounterMode(display=False) as counter:
         step()
     images, flops = len(batch.images), counter.get_total_flops() / len(batch.images)
@@ -106,21 +107,21 @@ def measured(
     found = {"images": images, "training": training, "alone": images / _repeated(step, seconds, device)}
     found |= {"gigaflops": flops / 1e9, "share": 100 * flops * training / rate}
     if compiled:
-        system.network.compile()
+        network.compile()
         found["compiling"] = _seconds(step, device)
         found["compiled"] = images / _repeated(step, seconds, device)
     return found
 
 
-def _step(system: Siamese, batch: Batch, precision: str) -> Callable[[], None]:
+def _step(system: Siamese, network: nn.Module, batch: Batch, precision: str) -> Callable[[], None]:
     """Forward and backward of a training step, without data and optimizer."""
 
     def step() -> None:
         system.zero_grad()
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            embeddings: Tensor = system.network(batch.images)
+            embeddings: Tensor = network(batch.images)
             assert batch.labels is not None
-            loss = system.loss(system.similarity, embeddings, batch.labels, batch.pairs)
+            loss = system.loss(system.taught or system.similarity, embeddings, batch.labels, batch.pairs)
         loss.backward()
 
     return step

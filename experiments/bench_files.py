@@ -18,7 +18,8 @@ from siamese.sampling.episodes import Episodes, sample_episodes
 from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
-YAML = Path(__file__).parent / "omniglot_long.yaml"
+YAML = Path(__file__).parent / "omniglot.yaml"
+LONG = Path(__file__).parent / "omniglot_long.yaml"  # images as they are, as the paper's network takes them
 
 
 def loaded() -> tuple[DataSet, Table]:
@@ -33,11 +34,10 @@ def loaded() -> tuple[DataSet, Table]:
 
 
 def recipe(network: str, source: DataSet) -> dict[str, Any]:
-    """``model`` and ``data`` of experiments/omniglot_long.yaml, whose network is the ``compact`` one; for ``koch`` network,
-    loss and resolution of the paper, and 128 images a batch, which are as much work as thousands of the compact one's."""
-    config = yaml.safe_load(YAML.read_text())
-    # Without its whitening, which is fitted when it is validated.
-    config["model"]["network"] = config["model"]["network"]["init_args"]["network"]
+    """``model`` and ``data`` of experiments/omniglot.yaml, ink, whitening and descriptor included, whose network is the
+    ``compact`` one; for ``koch`` those of experiments/omniglot_long.yaml with network, loss and resolution of the paper, and
+    128 images a batch, which are as much work as thousands of the compact one's."""
+    config = yaml.safe_load((LONG if network == "koch" else YAML).read_text())
     if isinstance(source, Glyphs):
         config["data"]["source"] = {"class_path": "siamese.datasets.glyphs.Glyphs"}
     if network == "koch":
@@ -49,11 +49,17 @@ def recipe(network: str, source: DataSet) -> dict[str, Any]:
     return {"model": config["model"], "data": config["data"]}
 
 
-def unpack(splits: Splits, official: Episodes | None, folder: Path, n_way: int = 20) -> None:
+def recipe_steps() -> int:
+    """The steps of a training by experiments/omniglot.yaml."""
+    config = yaml.safe_load(YAML.read_text())
+    return config["trainer"]["max_epochs"] * config["data"]["sampler"]["init_args"]["steps"]
+
+
+def unpack(splits: Splits, official: Episodes | None, folder: Path, n_way: int = 20, peers: int = 0) -> None:
     """Write all images as files ``<split>/<class>/<row>.png``, and the episodes of both ways.
 
     ``timed.pt`` has as many trials as the official runs, ``validation.pt`` are those of ``val/one_shot``, ``official.pt`` the
-    official runs where there are any; all but these are of validation classes.
+    official runs where there are any; all but these are of validation classes, and so are as many ``peers.pt`` as asked for.
     """
     for split in ("train", "val", "test"):
         table: Table = getattr(splits, split)
@@ -68,6 +74,7 @@ def unpack(splits: Splits, official: Episodes | None, folder: Path, n_way: int =
         "timed": sample_episodes(splits.val, 20, n_way, 1, generator(0)),
         "validation": sample_episodes(splits.val, 500, n_way, 1, generator(0, VALIDATION)),
         "official": official,
+        "peers": sample_episodes(splits.val, peers, n_way, 1, generator(1, VALIDATION)) if peers else None,
     }
     for name, drawn in episodes.items():
         if drawn is not None:

@@ -77,15 +77,24 @@ def race(
 
 
 def going_on(steps: Iterator[object], every: float, limit: float) -> Iterator[tuple[float, float, int]]:
-    """A training at a constant rate, looked at every so many seconds: each ``next(steps)`` is a step."""
-    spent, due = 0.0, every
+    """A training at a constant rate, looked at every so many seconds and at the limit: each ``next(steps)`` is a step."""
+    return stops(steps, (min(every * count, limit) for count in itertools.count(1)))
+
+
+def stops(steps: Iterator[object], times: Iterable[float]) -> Iterator[tuple[float, float, int]]:
+    """A training at a constant rate, looked at after these seconds, which rise: each ``next(steps)`` is a step."""
+    spent, due = 0.0, iter(times)
+    wanted = next(due, None)
     for done in itertools.count(1):
+        if wanted is None:
+            return
         began = time.perf_counter()
         next(steps)
         spent += time.perf_counter() - began
-        if spent >= min(due, limit):
-            due = spent + every
+        if spent >= wanted:
             yield spent, spent, done
+            # A step that takes longer than it is from one time to the next is looked at once.
+            wanted = next((later for later in due if later > spent), None)
 
 
 def cycles(cycle: Callable[[int, float], int], first: int, limit: float) -> Iterator[tuple[float, float, int]]:

@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,12 +14,14 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
+import siamese.systems.orthogonal  # noqa: F401  timm takes seconds to import: no way's imports are part of its training
 from siamese.evaluation.one_shot import credits, episode_scores
 from siamese.precision import best_precision
 from siamese.sampling.episodes import Episodes
 from siamese.similarity import Similarity, WeightedL1
 from siamese.systems import FewShotData, Siamese
 from siamese.systems.data import Batch
+from siamese.systems.siamese import Repeated
 
 
 def built(config: dict[str, Any]) -> tuple[Siamese, FewShotData]:
@@ -78,6 +81,25 @@ def train(
     )
     trainer.fit(system, datamodule=data)
     return stamps.stamps
+
+
+def learner(network: nn.Module) -> nn.Module:
+    """What learns by gradients within what is fitted in closed form around it, such as ``Whitened`` and ``Fused``."""
+    while hasattr(network, "head_size"):
+        network = network.network  # type: ignore[assignment]
+    return network
+
+
+def closed_form(config: dict[str, Any], data: FewShotData) -> tuple[nn.Module, float] | None:
+    """The descriptor of a recipe by itself, fitted to the training images without a step of gradient descent, and the seconds
+    that this took; None of a recipe that has none."""
+    torch.manual_seed(0)
+    descriptor = getattr(built(config)[0].network, "descriptor", None)
+    if descriptor is None:
+        return None
+    began, cpu = time.perf_counter(), torch.device("cpu")
+    descriptor.fit(Repeated(partial(data.views, cpu)), Repeated(partial(data.originals, cpu)))
+    return descriptor, time.perf_counter() - began
 
 
 @torch.inference_mode()

@@ -31,15 +31,7 @@ class Pairs(Dataset):
     def __init__(self, folder: Path, size: int, length: int = EPOCH) -> None:
         self.classes = [sorted(each.iterdir()) for each in sorted(folder.iterdir())]
         self.length = length
-        self.transform = transforms.Compose(
-            [
-                transforms.Resize((size, size)),
-                transforms.RandomAffine(
-                    10, (0.05, 0.05), (0.85, 1.15), (-SHEAR, SHEAR, -SHEAR, SHEAR), InterpolationMode.BILINEAR, PAPER
-                ),
-                transforms.ToTensor(),
-            ]
-        )
+        self.transform = distorting(size)
 
     def __len__(self) -> int:
         return self.length
@@ -106,6 +98,18 @@ def evaluate(twin: Twin, trials: Trials, workers: int) -> Tensor:
     """Logits ``[trials, N]`` of every query and each of its N candidates, a trial at a time."""
     twin.eval()
     return torch.cat([twin(a, b).T for a, b in DataLoader(trials, batch_size=trials.ways, num_workers=workers)])
+
+
+def distorting(size: int) -> transforms.Compose:
+    """As experiments/omniglot_long.yaml distorts, an image at a time."""
+    bent, affine = (-SHEAR, SHEAR, -SHEAR, SHEAR), transforms.RandomAffine
+    return transforms.Compose(
+        [
+            transforms.Resize((size, size)),
+            affine(10, (0.05, 0.05), (0.85, 1.15), bent, InterpolationMode.BILINEAR, PAPER),
+            transforms.ToTensor(),
+        ]
+    )
 
 
 def resizing(size: int) -> transforms.Compose:

@@ -35,7 +35,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ from typing import Any
 
 import numpy as np
 from bench_files import loaded, recipe, unpack
-from bench_way import Task
+from bench_way import Task, measured
 
 from siamese.datasets.base import DataSet
 from siamese.plots.style import save
@@ -80,10 +79,14 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--target", type=float, default=TARGET, help=f"validation accuracy, a fraction ({TARGET})")
     parser.add_argument("--limit", type=float, default=10.0, help="minutes of training of each way (10)")
     parser.add_argument("--steps", type=int, default=60, help="of the first cycle of this project (60)")
+    parser.add_argument(
+        "--peers", action="store_true", help="two other libraries as well, see bench_peers.py (11 minutes)"
+    )
+    parser.add_argument("--peer-steps", type=int, default=60, help="of this project's short training beside them (60)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the folder bench (runs)")
     given = parser.parse_args(arguments)
-    if not (0 < given.target <= 1 and given.limit > 0 and given.steps > 1):
-        parser.error("a target is a fraction, a limit more than 0 minutes, and a cycle more than 1 step")
+    if not (0 < given.target <= 1 and given.limit > 0 and min(given.steps, given.peer_steps) > 1):
+        parser.error("a target is a fraction, a limit more than 0 minutes, and a cycle or training more than 1 step")
     given.race = [] if given.race is None else given.race or ["compact"]
     return given
 
@@ -111,13 +114,6 @@ def main(given: argparse.Namespace) -> Path:
     point_latest(folder)
     print(f"\n{folder}")
     return folder
-
-
-def measured(task: Task) -> dict[str, Any]:
-    """What a process of its own finds."""
-    command = [sys.executable, str(Path(__file__).with_name("bench_way.py")), task.dumped()]
-    # What it prints beside its figures, the last line, is of no use here; errors and progress go to stderr, as they are.
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 def _tasks(network: str, source: DataSet, files: str, **race: Any) -> dict[str, Task]:

@@ -10,9 +10,10 @@ import importlib
 import json
 import multiprocessing
 import random
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from bench_measures import Look, cycles, enough, going_on, peak_memory, race, st
 from torch import Tensor
 
 from siamese.sampling.episodes import Episodes
+from siamese.similarity import Cosine
 
 PLAIN_EPISODES = 2  # of the 20 episodes of 20 trials: all pairs cost the same, so all take ten times as long
 EVERY = 60.0  # seconds between two looks at a training that goes on at a constant rate
@@ -41,6 +43,7 @@ class Task:
         workers: processes that load images, of the plain way; this project's has none.
         seconds: of training to measure.
         target, limit, steps: accuracy and seconds of the race, and steps of this project's first cycle; None without a race.
+        looks: after how many seconds of training ``bench_peers`` measures the accuracy.
     """
 
     way: str
@@ -53,9 +56,17 @@ class Task:
     target: float | None = None
     limit: float = 600.0
     steps: int = 100
+    looks: Sequence[float] = ()
 
     def dumped(self) -> str:
         return json.dumps(dataclasses.asdict(self))
+
+
+def measured(task: Task, script: str = __file__) -> dict[str, Any]:
+    """What a process of its own finds."""
+    command = [sys.executable, script, task.dumped()]
+    # What it prints beside its figures, the last line, is of no use here; errors and progress go to stderr, as they are.
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 def main(argument: str) -> None:
@@ -84,7 +95,7 @@ def plain_rates(task: Task) -> dict[str, float]:
         stamps.append(time.perf_counter())
     training = peak_memory(child.pid for child in multiprocessing.active_children() if child.pid)
     steps.close()
-    timed, files = _episodes(task, "timed"), bench_plain.files_by_row(Path(task.folder, "val"))
+    timed, files = episodes_of(task, "timed"), bench_plain.files_by_row(Path(task.folder, "val"))
     few = bench_plain.Trials(files, size, timed.support[:PLAIN_EPISODES], timed.query[:PLAIN_EPISODES])
     began = time.perf_counter()
     bench_plain.evaluate(twin, few, task.workers)
@@ -100,7 +111,7 @@ def our_rates(task: Task) -> dict[str, float]:
     data.setup("fit")
     ready = time.perf_counter() - began
     stamps = bench_ours.train(system, data, 10**6, lambda stamps: enough(stamps, task.seconds))
-    training, timed, taken = peak_memory(), _episodes(task, "timed"), []
+    training, timed, taken = peak_memory(), episodes_of(task, "timed"), []
     for _ in range(4):
         began = time.perf_counter()
         images, precision = data.resized["val"].images, bench_ours.best_precision()
@@ -137,6 +148,7 @@ def our_race(task: Task) -> dict[str, Any]:
 
     system, data = bench_ours.built(task.config)
     data.setup("fit")
+    validation, precision = episodes_of(task, "validation"), bench_ours.best_precision()
 
     def cycle(steps: int, seconds: float) -> int:
         nonlocal system
@@ -146,10 +158,17 @@ def our_race(task: Task) -> dict[str, Any]:
         return len(bench_ours.train(system, data, steps, lambda _: time.perf_counter() >= end))
 
     def score(split: str, episodes: Episodes) -> float:
-        images, precision = data.resized[split].images, bench_ours.best_precision()
+        images = data.resized[split].images
         return bench_ours.score(system.network, system.similarity, images, episodes, data.eval_batch, precision)
 
-    return _raced(task, cycles(cycle, task.steps, task.limit), score)
+    # Told beside the race, and no part of it: nothing of it is trained.
+    found, without = bench_ours.closed_form(task.config, data), None
+    if found:
+        network, seconds = found
+        images = data.resized["val"].images
+        accuracy = bench_ours.score(network, Cosine(), images, validation, data.eval_batch, precision)
+        without = {"seconds": seconds, "accuracy": accuracy}
+    return _raced(task, cycles(cycle, task.steps, task.limit), score) | {"closed_form": without}
 
 
 def _raced(
@@ -159,32 +178,43 @@ def _raced(
     from siamese.evaluation.intervals import wilson
 
     assert task.target is not None
-    validation, official = _episodes(task, "validation"), None
+    validation, official = episodes_of(task, "validation"), None
     reached, looks = race(
-        training, lambda: score("val", validation), task.target, task.limit, lambda look: _tell(task, look)
+        training, lambda: score("val", validation), task.target, task.limit, lambda look: tell(task, look)
     )
     if reached and Path(task.folder, "official.pt").exists():
-        runs = _episodes(task, "official")
+        runs = episodes_of(task, "official")
         accuracy, trials = score("test", runs), runs.trials
         low, high = wilson(accuracy * trials, trials)
         official = {"accuracy": accuracy, "low": low, "high": high, "trials": trials}
     return {"reached": reached, "looks": [look._asdict() for look in looks], "official": official}
 
 
-def _tell(task: Task, look: Look) -> None:
+def tell(task: Task, look: Look) -> None:
     words = f"{task.way}: {look.steps} steps in {look.seconds:.0f} s ({look.spent:.0f} s in all), {look.accuracy:.1%}"
     print(words, file=sys.stderr, flush=True)
 
 
 def _twin(task: Task) -> Any:
+    """Of the network that learns, its fixed front included, without what is fitted in closed form around it."""
     import bench_plain
 
-    module, _, name = task.config["model"]["network"]["class_path"].rpartition(".")
-    network = getattr(importlib.import_module(module), name)
-    return bench_plain.Twin(network(**task.config["model"]["network"].get("init_args", {})))
+    chosen = task.config["model"]["network"]
+    while "network" in (given := chosen.get("init_args", {})):
+        chosen = given["network"]
+    return bench_plain.Twin(_made(chosen))
 
 
-def _episodes(task: Task, name: str) -> Episodes:
+def _made(chosen: Any) -> Any:
+    """An object from its ``class_path`` and ``init_args``: jsonargparse would count in the memory of the plain way."""
+    if not (isinstance(chosen, dict) and "class_path" in chosen):
+        return chosen
+    module, _, name = chosen["class_path"].rpartition(".")
+    given = {key: _made(value) for key, value in chosen.get("init_args", {}).items()}
+    return getattr(importlib.import_module(module), name)(**given)
+
+
+def episodes_of(task: Task, name: str) -> Episodes:
     return Episodes(**torch.load(Path(task.folder, f"{name}.pt")))
 
 

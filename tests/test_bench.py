@@ -127,13 +127,15 @@ def test_rates_of_plain_in_a_process_of_its_own(bench, task):
 def test_recipes_are_those_of_the_experiment(bench):
     for name, network in (("compact", Compact), ("koch", Koch)):
         system, data = bench.ours.built(bench.files.recipe(name, Omniglot()))
-        assert isinstance(system.network, network)
+        learner = bench.ours.learner(system.network)
+        assert isinstance(learner, network)
+        assert hasattr(system.network, "descriptor") == (name == "compact")
         assert isinstance(system.loss, Binary) == (name == "koch")
         assert isinstance(data.source, Omniglot)
         assert (data.symmetries, data.augment.rotation) == (8, 10.0)
         torch.manual_seed(0)
         alike = bench.way._twin(bench.way.Task("plain", bench.files.recipe(name, Omniglot()), "", 128, 1e-3))
-        assert alike.network.state_dict().keys() == system.network.state_dict().keys()
+        assert alike.network.state_dict().keys() == learner.state_dict().keys()
     _, data = bench.ours.built(bench.files.recipe("koch", Glyphs()))
     assert isinstance(data.source, Glyphs) and data.image_size == 105
 
@@ -157,7 +159,7 @@ def test_it_prints_tables_and_leaves_pictures(bench, monkeypatch, tmp_path, caps
     folder = bench.sides.main(bench.sides.parsed(["--race", "--out", str(tmp_path), "--limit", "2", "--target", "0.7"]))
     assert [(task.way, task.workers) for task in asked[-2:]] == [("ours", 0), ("plain", 2)]  # the better of the two
     assert [(task.target, task.limit) for task in asked[-2:]] == [(0.7, 120)] * 2
-    assert [task.images for task in asked] == [128, 128, 128, 1024, 128, 128, 1024, 128]  # koch, compact, the race
+    assert [task.images for task in asked] == [128, 128, 128, 256, 128, 128, 256, 128]  # koch, compact, the race
     said = capsys.readouterr().out
     assert "| koch network | this project | plain, 0 workers | plain, 2 workers | ratio |" in said
     assert said.count("| images/s | 12.0 | 3.00 | 4.00 | 3.0× |") == 2

@@ -50,7 +50,7 @@ def test_a_training_that_goes_on_is_looked_at_in_turn_and_at_the_limit(measures,
         return 0.0
 
     _, looks = measures.race(measures.going_on(steps(), 1.2, 4.0), look, 0.9, 4.0)
-    assert looks == [(1.5, 1.5, 3, 0), (3.0, 3.0, 6, 0), (4.0, 4.0, 8, 0)]
+    assert looks == [(1.5, 1.5, 3, 0), (2.5, 2.5, 5, 0), (4.0, 4.0, 8, 0)]
 
 
 def test_cycles_double_and_share_the_limit(measures, clock):

@@ -53,20 +53,20 @@ class Directions(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps ``float32 [B, directions, H / 2, W / 2]`` of grey images ``[B, 1, H, W]``; H and W are even."""
-        # An export has any number of images, and a GPU is quick with all of them at once.
-        if torch.compiler.is_compiling() or images.device.type != "cpu":
-            return self._maps(images)
-        return torch.cat([self._maps(few) for few in images.split(CHUNK)])
-
-    def _maps(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
-            towards = F.conv2d(images.float().contiguous(), self.filters, padding=1)
-            along, gradient = towards[:, : self.channels], towards[:, self.channels :]
-            length = (gradient.square().sum(1, keepdim=True) + 1e-12).sqrt()
-            maps = (along - self.least * length).clamp_min(0)
-            # The Gaussian is separable: two matrix products are several times faster than a convolution of each map.
-            maps = self._blurring(images.shape[2]) @ maps @ self._blurring(images.shape[3]).T
-            return (maps + 1e-6).sqrt()
+            rows, columns = (self._blurring(side) for side in images.shape[2:])
+            # An export has any number of images, and a GPU is quick with all of them at once.
+            if torch.compiler.is_compiling() or images.device.type != "cpu":
+                return self._maps(images, rows, columns)
+            return torch.cat([self._maps(few, rows, columns) for few in images.split(CHUNK)])
+
+    def _maps(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        towards = F.conv2d(images.float().contiguous(), self.filters, padding=1)
+        along, gradient = towards[:, : self.channels], towards[:, self.channels :]
+        length = (gradient.square().sum(1, keepdim=True) + 1e-12).sqrt()
+        maps = (along - self.least * length).clamp_min(0)
+        # The Gaussian is separable: two matrix products are several times faster than a convolution of each map.
+        return (rows @ maps @ columns.T + 1e-6).sqrt()
 
     def _blurring(self, side: int) -> Tensor:
         """``float32 [side / 2, side]``: what blurs a line of pixels and keeps every second."""
