@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WARM = 2  # steps that do not count
 
@@ -20,6 +23,13 @@ class Look(NamedTuple):
     spent: float
     steps: int
     accuracy: float
+
+
+def in_a_process(script: str, argument: str) -> dict[str, Any]:
+    """What a script prints as JSON in the last line of its output, which is all of it that counts; errors and progress go to
+    stderr, as they are."""
+    told = subprocess.run([sys.executable, script, argument], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(told.splitlines()[-1])
 
 
 def enough(stamps: list[float], seconds: float) -> bool:

@@ -10,7 +10,6 @@ import importlib
 import json
 import multiprocessing
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_measures import Look, cycles, enough, going_on, peak_memory, race, step_seconds
+from bench_measures import Look, cycles, enough, going_on, in_a_process, peak_memory, race, step_seconds
 from torch import Tensor
 
 from siamese.sampling.episodes import Episodes
@@ -64,9 +63,7 @@ class Task:
 
 def measured(task: Task, script: str = __file__) -> dict[str, Any]:
     """What a process of its own finds."""
-    command = [sys.executable, script, task.dumped()]
-    # What it prints beside its figures, the last line, is of no use here; errors and progress go to stderr, as they are.
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    return in_a_process(script, task.dumped())
 
 
 def main(argument: str) -> None:
