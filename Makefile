@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 off := 0 no false
 FLAGS = $(if $(filter-out $(off),$(RESUME)),--resume true) \
         $(if $(filter-out $(off),$(STRICT)),--data.strict true)
-OMNIGLOT = $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.Glyphs) \
+OMNIGLOT = $(if $(filter glyphs,$(DATA)),--data.source siamese.datasets.glyphs.Glyphs --data.extra null) \
            $(if $(SEED),--seed_everything $(SEED))
 FACES = $(if $(filter cartoons,$(DATA)),--data.source siamese.datasets.cartoons.Cartoons) \
         $(if $(SPLITS),--seeds $(SPLITS)) $(if $(WORKERS),--workers $(WORKERS))

@@ -19,7 +19,6 @@ from siamese.sampling.seeds import generator
 from siamese.tables import Table
 
 YAML = Path(__file__).parent / "omniglot.yaml"
-LONG = Path(__file__).parent / "omniglot_long.yaml"  # images as they are, as the paper's network takes them
 
 
 def loaded() -> tuple[DataSet, Table]:
@@ -35,15 +34,16 @@ def loaded() -> tuple[DataSet, Table]:
 
 def recipe(network: str, source: DataSet) -> dict[str, Any]:
     """``model`` and ``data`` of experiments/omniglot.yaml, ink, whitening and descriptor included, whose network is the
-    ``compact`` one; for ``koch`` those of experiments/omniglot_long.yaml with network, loss and resolution of the paper, and
-    128 images a batch, which are as much work as thousands of the compact one's."""
-    config = yaml.safe_load((LONG if network == "koch" else YAML).read_text())
+    ``compact`` one; for ``koch`` with network, loss and resolution of the paper, images as they are, and 128 of them a batch,
+    which are as much work as thousands of the compact one's."""
+    config = yaml.safe_load(YAML.read_text())
     if isinstance(source, Glyphs):
         config["data"]["source"] = {"class_path": "siamese.datasets.glyphs.Glyphs"}
     if network == "koch":
         config["model"] |= {"network": {"class_path": "siamese.networks.Koch"}, "loss": "siamese.losses.Binary"}
         # AdamW: to make 38 million weights orthogonal would take longer than the rest of a step.
         config["model"].pop("optimization")
+        config["data"].pop("ink")
         config["data"]["image_size"] = 105
         config["data"]["sampler"]["init_args"] |= {"classes": 32, "shots": 4}
     return {"model": config["model"], "data": config["data"]}

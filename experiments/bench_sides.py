@@ -7,9 +7,9 @@
 Each way runs in a process of its own on the CPU, with all cores, on the same networks: the paper's (``koch``, 105x105) and
 the compact one (48x48).
 
-ours   What ``omniglot_long.yaml`` trains: rows gathered from a table in memory and distorted together, every image
+ours   What ``make train-omniglot`` runs: rows gathered from a table in memory and distorted together, every image
        forwarded once, bfloat16 autocast where the hardware has it, the loss of all pairs of the batch: that of
-       experiments/omniglot_long.yaml and its 1,024 images a step for the compact network, binary cross-entropy and
+       experiments/omniglot.yaml and its 256 images a step for the compact network, binary cross-entropy and
        128 images for the paper's.
 plain  ``bench_plain.py``: 64 explicit pairs a step, each image decoded from its file and distorted by itself, two forwards,
        float32; images loaded by the training process (0 workers) and by as many more as there are cores, as tutorials do.

@@ -51,7 +51,7 @@ class FewShotData(pl.LightningDataModule):
         warp: makes another class of each of the source's own classes in a training batch, in one resampling with ``augment``.
         distortions: what else is done to training images, in this order, once ``augment`` has turned and moved them.
         extra: a data set all of whose classes teach too, and do nothing else: drawn ones, say, where there are few real ones.
-            Its images have the shape of the source's.
+            Its images have the shape of the source's. Where a stand-in takes the source's place it is left out.
         strict: make missing data an error instead of training on the generated stand-in.
         eval_batch: images embedded at a time.
         fit_images: at most about this many training images are used where a network is fitted in closed form after an epoch, as
@@ -110,7 +110,10 @@ class FewShotData(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         if self.splits is not None:
             return
-        self.source, table = loaded(self.source, self.strict)
+        wanted = self.source
+        self.source, table = loaded(wanted, self.strict)
+        if self.source is not wanted:
+            self.extra = None  # it goes with what cannot be had
         self.fingerprint = table.fingerprint
         self.splits = self.source.split(table)
         self.official = self.source.official_runs(self.splits.test)

@@ -37,6 +37,12 @@ def test_what_cannot_be_had_is_replaced_and_said_so(tiny, capsys):
     assert data.fingerprint == drawn.fingerprint
 
 
+def test_a_stand_in_takes_the_place_of_what_was_joined_to_the_data_too(tiny, make_table):
+    drawn, more = dataclasses.replace(tiny, name="invented"), dataclasses.replace(make_table([10], seed=5), name="drawn")
+    data = ready(Own(None, Invented(drawn)), extra=Own(more))
+    assert data.taught_by == "invented" and len(data.resized["train"]) == len(data.table("train"))
+
+
 def test_data_that_can_be_had_is_not_replaced(tiny, capsys):
     data = ready(Own(tiny, Invented(dataclasses.replace(tiny, name="invented"))))
     assert data.table("test").name == "tiny"
