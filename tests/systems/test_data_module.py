@@ -38,7 +38,10 @@ def test_what_cannot_be_had_is_replaced_and_said_so(tiny, capsys):
 
 
 def test_a_stand_in_takes_the_place_of_what_was_joined_to_the_data_too(tiny, make_table):
-    drawn, more = dataclasses.replace(tiny, name="invented"), dataclasses.replace(make_table([10], seed=5), name="drawn")
+    drawn, more = (
+        dataclasses.replace(tiny, name="invented"),
+        dataclasses.replace(make_table([10], seed=5), name="drawn"),
+    )
     data = ready(Own(None, Invented(drawn)), extra=Own(more))
     assert data.taught_by == "invented" and len(data.resized["train"]) == len(data.table("train"))
 
