@@ -35,7 +35,7 @@ $(error DATA=$(DATA) is not known: say DATA=att-faces (the default) or DATA=cart
 endif
 endif
 
-.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters record sweep demo test lint bench bench-device bench-active clean
+.PHONY: help train-omniglot train-att-faces train-mnist train-multilabel train-posters record sweep demo test lint bench bench-device bench-speed bench-active clean
 
 help: ## list the targets (what plain `make` does)
 	@awk -F ':.*## ' '/^[A-Za-z0-9_-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,11 +72,14 @@ lint: .venv/.installed ## check style and types (ruff, mypy)
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m mypy
 
-bench: .venv/.installed ## measure the speed of the hot paths, and training beside a plain implementation [ARGS="--race"]
+bench: .venv/.installed ## measure the speed of the hot paths, and training beside a plain implementation [ARGS="--race --peers"]
 	.venv/bin/python experiments/bench.py $(ARGS)
 
 bench-device: .venv/.installed ## measure how much of the device's matrix rate training uses [ARGS="--compile"]
 	.venv/bin/python experiments/bench_device.py $(ARGS)
+
+bench-speed: .venv/.installed ## measure what each part of the quick default brings, in seconds and accuracy [ARGS="--seeds 5"]
+	.venv/bin/python experiments/bench_speed.py $(ARGS)
 
 bench-active: .venv/.installed ## measure how many labels each strategy of active learning needs [ARGS="--seeds 10"]
 	.venv/bin/python experiments/bench_active.py $(ARGS)

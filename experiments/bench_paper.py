@@ -158,11 +158,12 @@ def plain(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def markdown(rows: Sequence[Sequence[str]], title: str) -> str:
-    """The table as Markdown, under a line that says of what it is."""
+def markdown(rows: Sequence[Sequence[str]], title: str, before: str = "") -> str:
+    """The table as Markdown, under what stood above it in the page ``before``, else under a line that says of what it is."""
     lines = [" | ".join(["", *row, ""]).strip() for row in rows]
+    kept, table, _ = before.partition(f"{lines[0]}\n")
     lines.insert(1, "|---|---|---|---|---|---|")
-    return f"{title}\n\n" + "\n".join(lines) + "\n"
+    return (kept if table else f"{title}\n\n") + "\n".join(lines) + "\n"
 
 
 def sheet(examples: dict[str, Image.Image], results: dict[str, Result], title: str) -> Figure:
@@ -218,13 +219,13 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{title}\n\n{plain(rows)}")
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "paper.md").write_text(markdown(rows, title))
-        print(
-            save(
-                sheet(examples, results, f"One drawing enrolled, {PROBES} probes a condition: {title}"),
-                given.out / "paper.png",
-            )
-        )
+        page, drawn = given.out / "paper.md", given.out / "paper.png"
+        page.write_text(markdown(rows, title, page.read_text() if page.exists() else ""))
+        save(sheet(examples, results, f"One drawing enrolled, {PROBES} probes a condition: {title}"), drawn)
+        with Image.open(drawn) as picture:
+            few = picture.convert("RGB").quantize(64)  # a fifth of the bytes
+        few.save(drawn, optimize=True)
+        print(drawn)
 
 
 if __name__ == "__main__":

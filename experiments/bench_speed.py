@@ -1,7 +1,7 @@
 """What each part of the quick default brings: seconds of training, accuracy and memory with and without it.
 
-    python experiments/bench_speed.py                       # all variants, three seeds each: about 40 minutes
-    python experiments/bench_speed.py --variants pixels --seeds 5
+    make bench-speed                                                  # all variants, three seeds each: about 35 minutes
+    make bench-speed ARGS="--variants '40 pixels' --seeds 5"
 
 Every variant is experiments/omniglot.yaml but for a few options. No test alphabet is used: 22 of the 30 background alphabets
 train. The accuracy is that of 20-way one-shot classification in 2,000 episodes within the ten validation alphabets and in

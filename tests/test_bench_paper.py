@@ -124,6 +124,8 @@ def test_the_table_and_the_sheet_name_every_condition(paper):
     assert [row[0] for row in rows[1:-2]] == [condition.name for condition in paper.CONDITIONS]
     assert rows[-2][-1] == f"{len(results)} of {len(results)}"
     assert paper.markdown(rows, "of it").splitlines()[3] == "|---|---|---|---|---|---|"
+    again = paper.markdown(rows, "of it", "# Words\n\nabout it.\n\n" + paper.markdown(rows[:1], "").lstrip())
+    assert again.startswith("# Words\n\nabout it.\n\n| ") and again.endswith(paper.markdown(rows, "of it")[8:])
     assert paper.plain(rows).splitlines()[-1].endswith("no verdict (first: is no drawing)")
     drawing = paper.drawn(paper.symbols()[0], np.random.default_rng(0))
     examples = {each.name: paper.page(drawing, each, np.random.default_rng(0)) for each in paper.CONDITIONS}

@@ -106,7 +106,7 @@ def test_experiment(path, few_characters):
     named = [word.rpartition(".")[2] for word in path.read_text().split()]
     for name in SMALLER.keys() & named:
         options += SMALLER[name]
-    if config["data"]["sampler"]["init_args"].get("classes") in (256, 512):
+    if config["data"]["sampler"]["init_args"].get("classes") in (128, 256, 512):
         options += ["--data.sampler.classes", "32"]  # there are not so many that choose
     if config["data"]["source"]["class_path"].endswith("Folder"):
         options += ["--data.source.init_args.root", str(few_characters / "images")]
