@@ -107,7 +107,7 @@ def test_experiment(path, few_characters):
     for name in SMALLER.keys() & named:
         options += SMALLER[name]
     if config["data"]["sampler"]["init_args"].get("classes") in (128, 256, 512):
-        options += ["--data.sampler.classes", "32"]  # there are not so many that choose
+        options += ["--data.sampler.classes", "16"]  # there are not so many that choose
     if config["data"]["source"]["class_path"].endswith("Folder"):
         options += ["--data.source.init_args.root", str(few_characters / "images")]
     if config["data"]["source"]["class_path"].endswith("LabelledImages"):
