@@ -49,9 +49,9 @@ def recipe(network: str, source: DataSet) -> dict[str, Any]:
     return {"model": config["model"], "data": config["data"]}
 
 
-def recipe_steps() -> int:
-    """The steps of a training by experiments/omniglot.yaml."""
-    config = yaml.safe_load(YAML.read_text())
+def recipe_steps(config: dict[str, Any] | None = None) -> int:
+    """The steps of a training by an experiment's YAML, read already; None for experiments/omniglot.yaml."""
+    config = config or yaml.safe_load(YAML.read_text())
     return config["trainer"]["max_epochs"] * config["data"]["sampler"]["init_args"]["steps"]
 
 

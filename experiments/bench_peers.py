@@ -13,7 +13,7 @@ this project              experiments/omniglot.yaml, first with ``--peer-steps``
 descriptor alone          What of experiments/omniglot.yaml needs no gradient step, fitted in closed form.
 
 Both libraries train four blocks of 64 convolutions ("conv4-64") on images of 36 pixels, which torchvision decodes and distorts
-in as many worker processes as there are cores, by Adam at 1e-3, as their documentation does. The accuracy is measured after
+in as many worker processes as there are cores, by Adam at 1e-3, as is usual. The accuracy is measured after
 60, 120 and 300 seconds of training; the seconds that this takes do not count.
 """
 

@@ -8,8 +8,8 @@ train. The accuracy is that of 20-way one-shot classification in 2,000 episodes 
 2,000 within the eight background alphabets that are left out, the same for all variants and seeds.
 
 p is of a paired t-test: for each of the 18 alphabets, the accuracy with the variant and with the quick default, each the mean
-over the seeds. Every training has a process of its own. What is measured stays in ``--out``; a training found there is not
-run again, so that a run that was stopped goes on.
+over the seeds. Every training has a process of its own. What is measured stays in ``--out``; a training found there, of the
+same commit and hardware, is not run again, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 import yaml
-from bench_files import YAML
+from bench_files import YAML, recipe_steps
 from bench_measures import in_a_process, peak_memory
 from scipy import stats
 
@@ -84,7 +84,7 @@ def measured(variant: str, seed: int) -> dict[str, Any]:
 
     torch.set_flush_denormal(True)
     config = recipe(variant, seed)
-    steps = config["trainer"]["max_epochs"] * config["data"]["sampler"]["init_args"]["steps"]
+    steps = recipe_steps(config)
     torch.manual_seed(seed)
     system, data = bench_ours.built(config)
     data.setup("fit")
@@ -167,8 +167,9 @@ def told(made: list[dict[str, Any]]) -> str:
 
 def main(given: argparse.Namespace) -> None:
     """Run what is not in ``--out`` yet, keep it there, and print the table."""
-    kept = json.loads(given.out.read_text()) if given.out.exists() else {}
     about = {"hardware": hardware(best_precision()), "commit": commit()}
+    found = json.loads(given.out.read_text()) if given.out.exists() else {}
+    kept = {key: run for key, run in found.items() if about.items() <= run.items()}
     for seed in range(given.seeds):
         for name in given.variants:
             key = f"{seed}/{name}"

@@ -82,4 +82,7 @@ def test_what_was_measured_is_not_measured_again(speed, monkeypatch, tmp_path, c
     assert asked == [["quick default", 0], ["40 pixels", 0]]
     speed.main(speed.parsed([*arguments, "2"]))
     assert asked[2:] == [["quick default", 1], ["40 pixels", 1]]
+    monkeypatch.setattr(speed, "commit", lambda: "a later one")
+    speed.main(speed.parsed([*arguments, "1"]))
+    assert asked[4:] == asked[:2], "what another commit measured is not mixed in"
     assert "| 40 pixels | 2 | 1 | 1 | 60.00 | 50.00 | +0.00 | nan |" in capsys.readouterr().out
